@@ -1,0 +1,1 @@
+//! From a GitLab delivery to hints: ids only.

@@ -1,0 +1,7 @@
+//! How work arrives: webhooks, the clock, the API.
+
+pub mod gitlab_hook;
+pub mod http;
+pub mod metrics;
+pub mod queue;
+pub mod schedule;

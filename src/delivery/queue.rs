@@ -1,0 +1,1 @@
+//! The workers: one lane per project.

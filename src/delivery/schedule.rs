@@ -1,0 +1,1 @@
+//! The catch-up poll: what no hook told.

@@ -1,0 +1,1 @@
+//! Sticky notes and replies.

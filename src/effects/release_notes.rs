@@ -1,0 +1,1 @@
+//! Our section of a release's description.

@@ -1,0 +1,1 @@
+//! Commit statuses on the exact pipeline.

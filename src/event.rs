@@ -1,0 +1,142 @@
+//! What happened: [`Hint`] (what a delivery or the clock says), [`Event`] (what GitLab says when asked), [`Task`] (what we do about it).
+
+use serde::{Deserialize, Serialize};
+
+use crate::commands::{self, Said};
+use crate::model::Timestamp;
+use crate::model::gitlab::{
+    DeploymentId, GitRef, InstanceName, JobId, MergeRequest, MergeRequestIid, Note, NoteId, Pipeline, PipelineId, ProjectId, ProjectKey,
+    Release, Tag, UserId,
+};
+use crate::model::project::WatchedProject;
+
+/// "Something may have happened to this object." Ids only: whatever else a delivery says is not believed (SR-03).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hint {
+    pub project: ProjectKey,
+    pub what: What,
+    pub origin: Origin,
+    pub received_at: Timestamp,
+}
+
+/// The object a hint names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "object", rename_all = "snake_case")]
+pub enum What {
+    Pipeline { id: PipelineId },
+    Job { id: JobId },
+    Tag { name: String },
+    Release { tag: String },
+    Note { merge_request: MergeRequestIid, note: NoteId },
+    MergeRequest { iid: MergeRequestIid },
+    Deployment { id: DeploymentId },
+}
+
+/// Where a hint came from: for logs and metrics only, never for a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "snake_case")]
+pub enum Origin {
+    /// `webhook-id` or `Idempotency-Key` of the delivery.
+    Hook {
+        delivery: Option<String>,
+    },
+    CatchUp,
+    Operator,
+}
+
+impl Hint {
+    /// Hints with one key are one piece of work.
+    pub fn key(&self) -> String {
+        let object = match &self.what {
+            What::Pipeline { id } => format!("pipeline/{id}"),
+            What::Job { id } => format!("job/{id}"),
+            What::Tag { name } => format!("tag/{name}"),
+            What::Release { tag } => format!("release/{tag}"),
+            What::Note { merge_request, note } => format!("note/{merge_request}/{note}"),
+            What::MergeRequest { iid } => format!("merge-request/{iid}"),
+            What::Deployment { id } => format!("deployment/{id}"),
+        };
+        format!("{}/{object}", self.project)
+    }
+
+    /// Work of one lane is done one piece at a time.
+    pub fn lane(&self) -> String {
+        self.project.to_string()
+    }
+}
+
+/// An object that a hint named, as GitLab shows it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    Pipeline(Pipeline),
+    Tag(Tag),
+    Release(Release),
+    Note {
+        merge_request: MergeRequest,
+        note: Note,
+    },
+    /// Nothing to do: a kind of object that starts no work.
+    Quiet,
+}
+
+/// One piece of work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Judge every image of a release; write release section, sticky notes and status once its pipeline has ended.
+    CheckRelease { tag: String },
+    /// Answer what a note says to us, in its thread.
+    Answer { merge_request: Box<MergeRequest>, note: Box<Note>, said: Vec<Said> },
+}
+
+/// What of our own must not feed back into work: our user on that GitLab instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ourselves {
+    pub instance: InstanceName,
+    pub user: UserId,
+    pub username: String,
+}
+
+/// Commands older than this expire unexecuted (SR-06).
+pub const COMMAND_AGE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
+
+impl Event {
+    /// What to do about it. Pure; chat is parsed here.
+    pub fn tasks(&self, watched: &WatchedProject, ourselves: &Ourselves, now: Timestamp) -> Vec<Task> {
+        match self {
+            Self::Pipeline(pipeline) => match &pipeline.git_ref {
+                // GitLab makes `external` pipelines of commit statuses, ours among them: judging one would feed back.
+                GitRef::Tag(tag) if watched.release_tags.matches(tag) && pipeline.source != "external" => {
+                    vec![Task::CheckRelease { tag: tag.clone() }]
+                }
+                GitRef::Tag(_) | GitRef::Branch(_) => vec![],
+            },
+            Self::Tag(tag) if watched.release_tags.matches(&tag.name) => vec![Task::CheckRelease { tag: tag.name.clone() }],
+            Self::Release(release) if watched.release_tags.matches(&release.tag) => {
+                vec![Task::CheckRelease { tag: release.tag.clone() }]
+            }
+            Self::Note { merge_request, note } => answer(merge_request, note, ourselves, now),
+            Self::Tag(_) | Self::Release(_) | Self::Quiet => vec![],
+        }
+    }
+}
+
+/// SR-08: only plain new human words count.
+fn answer(merge_request: &MergeRequest, note: &Note, ourselves: &Ourselves, now: Timestamp) -> Vec<Task> {
+    let edited = note.updated_at.duration_since(note.created_at) > jiff::SignedDuration::from_secs(1);
+    let expired = now.duration_since(note.created_at) > COMMAND_AGE;
+    if note.system || note.author.id == ourselves.user || edited || expired {
+        return vec![];
+    }
+    let said = commands::parse(&note.body, &ourselves.username);
+    if said.is_empty() {
+        return vec![];
+    }
+    vec![Task::Answer { merge_request: Box::new(merge_request.clone()), note: Box::new(note.clone()), said }]
+}
+
+/// The id of the project whose object a hint names.
+impl Hint {
+    pub fn project_id(&self) -> ProjectId {
+        self.project.id
+    }
+}

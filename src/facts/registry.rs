@@ -1,0 +1,1 @@
+//! The registry: tags, manifests, and the evidence beside an image.

@@ -1,0 +1,1 @@
+//! Signatures: what cryptography says of the evidence.

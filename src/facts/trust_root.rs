@@ -1,0 +1,1 @@
+//! Trust roots: whom we believe.

@@ -1,0 +1,5 @@
+//! `countersign`: argv and environment; nothing else.
+
+fn main() -> std::process::ExitCode {
+    countersign::cli::main()
+}

@@ -1,0 +1,13 @@
+//! The field's words as plain data: no I/O, no policy, no clock.
+
+pub mod digest;
+pub mod environment;
+pub mod gitlab;
+pub mod image;
+pub mod project;
+pub mod signer;
+
+pub use digest::Digest;
+pub use environment::EnvironmentName;
+pub use image::{ImageReference, PinnedImage, Pointer, Repository};
+pub use jiff::Timestamp;

@@ -1,0 +1,126 @@
+//! Signers: whom we trust, and who was found.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Digest, Timestamp};
+
+/// The name an operator gives a trusted signer in `bot.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SignerName(pub String);
+
+impl fmt::Display for SignerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One signer whose signature counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustedSigner {
+    pub name: SignerName,
+    pub kind: SignerKind,
+}
+
+/// How a trusted signer signs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SignerKind {
+    /// A public key: PEM, SubjectPublicKeyInfo (`cosign generate-key-pair` writes it as `cosign.pub`).
+    Key { pem: String },
+    /// Keyless, by the project's own pipeline: Fulcio certificates for this OIDC issuer. What the certificate must say is
+    /// derived from the project and the release ref; nobody types a pattern.
+    GitlabOidc { issuer: String },
+}
+
+/// Where a signature was found beside the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// [OCI 1.1 referrers API](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers).
+    Referrers,
+    /// The index under tag `sha256-<hex>`, for registries without that API.
+    FallbackTag,
+    /// Cosign's tag `sha256-<hex>.sig`
+    /// ([specification](https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md)).
+    LegacyTag,
+}
+
+impl Layout {
+    /// The word of the JSON verdict.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Referrers => "referrers",
+            Self::FallbackTag => "fallback-tag",
+            Self::LegacyTag => "legacy-tag",
+        }
+    }
+}
+
+/// One signature found beside an image, and what cryptography says of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    pub layout: Layout,
+    /// The manifest that carries it.
+    pub manifest: Digest,
+    pub state: SignatureState,
+}
+
+/// What cryptography says of one signature. Whether the signer may sign is the verdict's matter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SignatureState {
+    /// Verified, over the image that was asked for.
+    Verified(SignedBy),
+    /// Well-formed and over this image, but none of the keys and roots we hold verifies it.
+    NotOurs { hint: Option<String> },
+    /// Verified or not, it speaks of other bytes than the image that was asked for.
+    OtherSubject { digest: Digest, by: Option<SignedBy> },
+    /// It claims one of our signers, but cryptography says no: altered, expired, or not in the log.
+    Invalid { claims: Option<SignerName>, reason: String },
+    /// It could not be read as a signature.
+    Unreadable { reason: String },
+}
+
+/// Who made a verified signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SignedBy {
+    /// A key of ours, by its configured name.
+    Key(SignerName),
+    /// A Fulcio certificate: chain, log proof and time are verified; the claims are the certificate's.
+    Keyless(Box<KeylessIdentity>),
+}
+
+/// What a verified Fulcio certificate says
+/// ([OID list](https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md)). An absent claim stays `None` and equals nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeylessIdentity {
+    /// `.1.8`: the OIDC issuer.
+    pub issuer: Option<String>,
+    /// The one Subject Alternative Name, only when it is a URI.
+    pub san_uri: Option<String>,
+    /// `.1.9`: the CI configuration that ran, with its ref.
+    pub build_signer_uri: Option<String>,
+    /// `.1.11`
+    pub runner_environment: Option<String>,
+    /// `.1.12`
+    pub source_repository_uri: Option<String>,
+    /// `.1.13`: the commit.
+    pub source_repository_digest: Option<String>,
+    /// `.1.14`: `refs/heads/…` or `refs/tags/…`.
+    pub source_repository_ref: Option<String>,
+    /// `.1.15`: the numeric project id, as text.
+    pub source_repository_identifier: Option<String>,
+    /// `.1.17`: the numeric namespace id, as text.
+    pub source_repository_owner_identifier: Option<String>,
+    /// `.1.18`
+    pub build_config_uri: Option<String>,
+    /// `.1.20`: GitLab's pipeline source.
+    pub build_trigger: Option<String>,
+    /// `.1.21`: the job's address.
+    pub run_invocation_uri: Option<String>,
+    /// A time proven by the log or a timestamp authority.
+    pub signed_at: Option<Timestamp>,
+    /// The log entry's index.
+    pub log_index: Option<u64>,
+}

@@ -1,0 +1,1 @@
+//! A signing authority: keys, a Fulcio-shaped CA, a log.

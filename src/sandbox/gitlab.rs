@@ -1,0 +1,1 @@
+//! A GitLab double: state apart from its HTTP face.

@@ -1,0 +1,5 @@
+//! A small world for the demo and the tests: GitLab, an OCI registry and a signing authority in one process.
+
+pub mod authority;
+pub mod gitlab;
+pub mod registry;

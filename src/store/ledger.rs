@@ -1,0 +1,1 @@
+//! The append-only, chained record on top of a store.

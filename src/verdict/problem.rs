@@ -1,0 +1,125 @@
+//! The failure catalogue: stable codes with the values their sentences need. The sentences are in `templates/problem`.
+
+use serde::{Deserialize, Serialize};
+
+use super::facts::Why;
+use crate::model::gitlab::{CommitSha, PipelineId};
+use crate::model::{Digest, PinnedImage};
+
+/// What is wrong, with every value its sentence and next step need. One variant a code; codes are kept for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Problem {
+    /// CS-SIG-MISSING
+    SigMissing { image: PinnedImage, job: String, pipeline: Option<PipelineId> },
+    /// CS-SIG-INVALID
+    SigInvalid { digest: Digest, signer: String, tag: Option<String> },
+    /// CS-SIG-OTHER
+    SigOther { digest: Digest, found: String, expected: String },
+    /// CS-SIG-ON-TAG: signatures are there, but over other bytes.
+    SigOnTag { tag: String, digest: Digest, signed: Digest },
+    /// CS-PROV-MISSING: nothing signed or recorded ties the digest to a commit.
+    ProvMissing { digest: Digest },
+    /// CS-COMMIT
+    Commit { tag: String, expected: CommitSha, found: String },
+    /// CS-PIPELINE
+    Pipeline { pipeline: Option<PipelineId>, fault: PipelineFault, tag: Option<String> },
+    /// CS-REF-UNPROTECTED
+    RefUnprotected { git_ref: String },
+    /// CS-SOURCE
+    Source { pipeline: PipelineId, source: String },
+    /// CS-PROJECT
+    Project { found: String, expected: String },
+    /// CS-REBUILT
+    Rebuilt { commit: CommitSha, first: Digest, first_pipeline: Option<PipelineId>, second: Digest, second_pipeline: Option<PipelineId> },
+    /// CS-TAG-MOVED
+    TagMoved { tag: String, old: Digest, new: Digest },
+    /// CS-TAG-MISSING: a registry tag that the release should have does not exist.
+    TagMissing { tag: String, repository: String },
+    /// CS-TAG-SPLIT: version tag and commit tag name two digests.
+    TagSplit { version_tag: String, version: Digest, commit_tag: String, commit: Digest },
+    /// CS-DIGEST-FILE
+    DigestFile { file: String, says: Option<Digest>, registry: Digest },
+    /// CS-GIT-TAG-MISSING: GitLab has no such Git tag.
+    GitTagMissing { tag: String },
+    /// CS-REG-AUTH
+    RegistryAuth { repository: String },
+    /// CS-UNAVAILABLE
+    Unavailable { what: String, why: Why },
+}
+
+/// What is wrong with a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "snake_case")]
+pub enum PipelineFault {
+    Missing,
+    /// These required jobs did not succeed.
+    JobsFailed {
+        jobs: Vec<String>,
+    },
+    NotEnded {
+        status: String,
+    },
+    OtherCommit {
+        found: CommitSha,
+        expected: CommitSha,
+    },
+    NoReleaseJob {
+        job: String,
+    },
+}
+
+/// In which order reasons take the headline (words.md): rights, could not check, tampered, wrong path, missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    Rights,
+    CouldNotCheck,
+    Tampered,
+    WrongPath,
+    Missing,
+}
+
+impl Problem {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::SigMissing { .. } => "CS-SIG-MISSING",
+            Self::SigInvalid { .. } => "CS-SIG-INVALID",
+            Self::SigOther { .. } => "CS-SIG-OTHER",
+            Self::SigOnTag { .. } => "CS-SIG-ON-TAG",
+            Self::ProvMissing { .. } => "CS-PROV-MISSING",
+            Self::Commit { .. } => "CS-COMMIT",
+            Self::Pipeline { .. } => "CS-PIPELINE",
+            Self::RefUnprotected { .. } => "CS-REF-UNPROTECTED",
+            Self::Source { .. } => "CS-SOURCE",
+            Self::Project { .. } => "CS-PROJECT",
+            Self::Rebuilt { .. } => "CS-REBUILT",
+            Self::TagMoved { .. } => "CS-TAG-MOVED",
+            Self::TagMissing { .. } => "CS-TAG-MISSING",
+            Self::TagSplit { .. } => "CS-TAG-SPLIT",
+            Self::DigestFile { .. } => "CS-DIGEST-FILE",
+            Self::GitTagMissing { .. } => "CS-GIT-TAG-MISSING",
+            Self::RegistryAuth { .. } => "CS-REG-AUTH",
+            Self::Unavailable { .. } => "CS-UNAVAILABLE",
+        }
+    }
+
+    pub fn rank(&self) -> Rank {
+        match self {
+            Self::RegistryAuth { .. } | Self::Unavailable { .. } => Rank::CouldNotCheck,
+            Self::TagMoved { .. }
+            | Self::TagSplit { .. }
+            | Self::Rebuilt { .. }
+            | Self::DigestFile { .. }
+            | Self::SigInvalid { .. }
+            | Self::SigOnTag { .. } => Rank::Tampered,
+            Self::SigOther { .. }
+            | Self::Commit { .. }
+            | Self::Pipeline { .. }
+            | Self::RefUnprotected { .. }
+            | Self::Source { .. }
+            | Self::Project { .. } => Rank::WrongPath,
+            Self::SigMissing { .. } | Self::ProvMissing { .. } | Self::TagMissing { .. } | Self::GitTagMissing { .. } => Rank::Missing,
+        }
+    }
+}
