@@ -5,9 +5,11 @@ pub mod environment;
 pub mod gitlab;
 pub mod image;
 pub mod project;
+pub mod secret;
 pub mod signer;
 
 pub use digest::Digest;
 pub use environment::EnvironmentName;
 pub use image::{ImageReference, PinnedImage, Pointer, Repository};
 pub use jiff::Timestamp;
+pub use secret::Secret;

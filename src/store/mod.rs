@@ -10,6 +10,13 @@ use async_trait::async_trait;
 use crate::event::Hint;
 use crate::model::Timestamp;
 
+/// Which store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settings {
+    /// The embedded store, in this folder.
+    Sled { path: std::path::PathBuf },
+}
+
 /// Why a store could not do what it was asked. Everything that waits on it answers "could not check" or 503.
 #[derive(Debug, thiserror::Error)]
 #[error("store: {0}")]
