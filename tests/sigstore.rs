@@ -143,6 +143,15 @@ fn flip(text: &str) -> String {
     format!("{}{flipped}{}", &text[..at], &text[at + 1..])
 }
 
+/// Workers judge, and the sandbox signs, on several threads.
+#[test]
+fn trust_and_authority_are_shared_by_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<Trust>();
+    check::<Authority>();
+    check::<SandboxKey>();
+}
+
 #[test]
 fn a_legacy_key_signature_verifies_with_and_without_a_log() {
     let world = World::new();

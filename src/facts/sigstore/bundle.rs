@@ -1,6 +1,9 @@
 //! Sigstore bundles beside an image
 //! ([protobuf-specs](https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_bundle.proto)).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
 use sigstore_types::{Artifact, Bundle, DsseEnvelope, MediaType, Sha256Hash, SignatureContent, VerificationMaterialContent};
 
 use super::certificate::Leaf;
@@ -50,12 +53,15 @@ fn read(bytes: &[u8], image: &PinnedImage, trust: &Trust) -> Result<Judged, Stri
 
 /// Reads a bundle strictly: a key that stands twice could show other readers another bundle.
 pub(super) fn parse(bytes: &[u8]) -> Result<Bundle, String> {
-    let value: serde_json::Value = json::read(bytes, MAX_BUNDLE)?;
-    // The crate takes a bundle without a media type for v0.1.
-    if value.get("mediaType").is_none() {
-        return Err("it has no mediaType".into());
+    #[derive(Deserialize)]
+    struct Named {
+        #[serde(rename = "mediaType")]
+        media_type: Option<String>,
     }
-    serde_json::from_value(value).map_err(json::short)
+    let named: Named = json::read(bytes, MAX_BUNDLE)?;
+    // The crate takes a bundle without a media type for v0.1.
+    named.media_type.ok_or("it has no mediaType")?;
+    serde_json::from_slice(bytes).map_err(json::short)
 }
 
 fn content(statement: &Statement, envelope: &DsseEnvelope, image: &PinnedImage) -> Content {
@@ -69,7 +75,7 @@ fn content(statement: &Statement, envelope: &DsseEnvelope, image: &PinnedImage) 
 fn signer(bundle: &Bundle, envelope: &DsseEnvelope, subject: Digest, trust: &Trust) -> Result<(SignedBy, Logged), SignatureState> {
     let artifact = Artifact::from(Sha256Hash::from(*subject.bytes()));
     match &bundle.verification_material.content {
-        VerificationMaterialContent::PublicKey(key) => by_key(bundle, envelope, &key.hint, (artifact, trust)),
+        VerificationMaterialContent::PublicKey(key) => by_key(bundle, envelope, &key.hint, artifact, trust),
         _ => by_certificate(bundle, artifact, trust, LogProof::Inclusion),
     }
 }
@@ -78,7 +84,8 @@ fn by_key(
     bundle: &Bundle,
     envelope: &DsseEnvelope,
     hint: &str,
-    (artifact, trust): (Artifact<'_>, &Trust),
+    artifact: Artifact<'_>,
+    trust: &Trust,
 ) -> Result<(SignedBy, Logged), SignatureState> {
     let Some((name, key)) = trust.who_signed(&envelope.pae(), &envelope.signature.sig) else {
         return Err(match trust.named_by(hint) {
@@ -104,8 +111,7 @@ fn by_key(
 
 /// A bundle's hint, if it has the shape of a key's SHA-256.
 fn fingerprint(hint: &str) -> Option<String> {
-    use base64::Engine as _;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(hint).ok()?;
+    let bytes = STANDARD.decode(hint).ok()?;
     (bytes.len() == 32).then(|| format!("a key with the fingerprint sha256:{}, by its own word", hex::encode(bytes)))
 }
 

@@ -78,7 +78,7 @@ pub fn detached(bytes: &[u8], file: File<'_>, expected: Expected<'_>, root: Opti
             is_expected(&found, identity, issuer)?;
             Ok(Verified::Identity(Box::new(found.identity)))
         }
-        Expected::Key { key, require_log } => by_key(&bundle, file, key, (require_log, root)).map(Verified::Key),
+        Expected::Key { key, require_log } => by_key(&bundle, file, key, require_log, root).map(Verified::Key),
     }
 }
 
@@ -96,7 +96,7 @@ fn is_expected(found: &Keyless, identity: &str, issuer: &str) -> Result<(), Refu
     Err(Refused::Other(format!("{san} by {by}")))
 }
 
-fn by_key(bundle: &Bundle, file: File<'_>, key: &PublicKey, (log, root): (bool, Option<&TrustRoot>)) -> Result<Logged, Refused> {
+fn by_key(bundle: &Bundle, file: File<'_>, key: &PublicKey, log: bool, root: Option<&TrustRoot>) -> Result<Logged, Refused> {
     if !matches!(bundle.verification_material.content, VerificationMaterialContent::PublicKey(_)) {
         return Err(Refused::Other("a certificate, not a key".into()));
     }

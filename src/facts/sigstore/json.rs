@@ -1,9 +1,13 @@
 //! JSON that was signed, read strictly.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+/// How many values one text may hold: a few bytes of `[0,0,…` take some ten times their size in memory. A large SBOM has 200 000.
+const MAX_VALUES: usize = 1_000_000;
 
 /// Reads JSON of at most `limit` bytes, and refuses a key that stands twice in one object: two readers of one signed text could
 /// otherwise see two different values (SR-15). Depth is bounded by serde_json (128).
@@ -11,7 +15,8 @@ pub(in crate::facts) fn read<T: DeserializeOwned>(bytes: &[u8], limit: usize) ->
     if bytes.len() > limit {
         return Err(format!("larger than {limit} bytes"));
     }
-    serde_json::from_slice::<NoKeyTwice>(bytes).map_err(short)?;
+    let mut walked = serde_json::Deserializer::from_slice(bytes);
+    Walk { left: &Cell::new(MAX_VALUES) }.deserialize(&mut walked).and_then(|()| walked.end()).map_err(short)?;
     serde_json::from_slice(bytes).map_err(short)
 }
 
@@ -23,62 +28,67 @@ pub(in crate::facts) fn short(error: impl fmt::Display) -> String {
     error.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHORT).collect()
 }
 
-/// Any JSON value in which no object has a key twice; keeps nothing.
-struct NoKeyTwice;
+/// Walks any JSON value, keeps nothing, and refuses an object that has a key twice, or more values than are left.
+#[derive(Clone, Copy)]
+struct Walk<'a> {
+    left: &'a Cell<usize>,
+}
 
-impl<'de> Deserialize<'de> for NoKeyTwice {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(Walk)
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        let left = self.left.get().checked_sub(1).ok_or_else(|| D::Error::custom(format!("more than {MAX_VALUES} values")))?;
+        self.left.set(left);
+        from.deserialize_any(self)
     }
 }
 
-struct Walk;
-
-impl<'de> Visitor<'de> for Walk {
-    type Value = NoKeyTwice;
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<NoKeyTwice, E> {
-        Ok(NoKeyTwice)
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<NoKeyTwice, E> {
-        Ok(NoKeyTwice)
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<NoKeyTwice, E> {
-        Ok(NoKeyTwice)
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<NoKeyTwice, E> {
-        Ok(NoKeyTwice)
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<NoKeyTwice, E> {
-        Ok(NoKeyTwice)
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_unit<E>(self) -> Result<NoKeyTwice, E> {
-        Ok(NoKeyTwice)
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<NoKeyTwice, A::Error> {
-        while items.next_element::<NoKeyTwice>()?.is_some() {}
-        Ok(NoKeyTwice)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(self)?.is_some() {}
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<NoKeyTwice, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         let mut seen = HashSet::new();
-        while let Some((key, _)) = entries.next_entry::<String, NoKeyTwice>()? {
-            if seen.contains(&key) {
+        while let Some(key) = entries.next_key::<String>()? {
+            entries.next_value_seed(self)?;
+            if let Some(key) = seen.replace(key) {
                 return Err(A::Error::custom(format!("the key {key:?} stands twice")));
             }
-            seen.insert(key);
         }
-        Ok(NoKeyTwice)
+        Ok(())
     }
 }
 
@@ -103,5 +113,7 @@ mod tests {
         assert!(read::<Value>("[".repeat(100_000).as_bytes(), 1 << 20).is_err());
         assert!(read::<Value>(b"{} {}", 100).is_err());
         assert!(read::<Value>(b"\xff", 100).is_err());
+        let many = format!("[{}0]", "0,".repeat(MAX_VALUES));
+        assert!(read::<Value>(many.as_bytes(), many.len()).unwrap_err().contains("values"));
     }
 }
