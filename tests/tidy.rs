@@ -32,6 +32,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sigstore_trust_root", &["src/facts/sigstore", "src/facts/trust_root"]),
     ("sigstore_types", &["src/facts/sigstore", "src/facts/trust_root", "src/sandbox/authority"]),
     ("sigstore_crypto", &["src/facts/sigstore", "src/facts/trust_root", "src/sandbox/authority"]),
+    ("x509_cert", &["src/facts/sigstore", "src/facts/trust_root", "src/sandbox/authority"]),
+    ("aws_lc_rs", &["src/facts/sigstore"]),
     ("handlebars", &["src/render"]),
     ("sled", &["src/store/sled"]),
     ("clap", &["src/cli"]),

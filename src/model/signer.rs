@@ -95,7 +95,7 @@ pub enum SignedBy {
 /// ([OID list](https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md)). An absent claim stays `None` and equals nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeylessIdentity {
-    /// `.1.8`: the OIDC issuer.
+    /// `.1.8`: the OIDC issuer; in old certificates `.1.1`. `None` where the two differ.
     pub issuer: Option<String>,
     /// The one Subject Alternative Name, only when it is a URI.
     pub san_uri: Option<String>,
@@ -121,6 +121,6 @@ pub struct KeylessIdentity {
     pub run_invocation_uri: Option<String>,
     /// A time proven by the log or a timestamp authority.
     pub signed_at: Option<Timestamp>,
-    /// The log entry's index.
+    /// The log entry's index, where something the log signed covers it.
     pub log_index: Option<u64>,
 }

@@ -1,0 +1,181 @@
+//! The proofs around a signature: certificate chain, log entries, timestamps.
+
+use sigstore_types::{Artifact, Bundle, KindVersion, SignatureContent, TransparencyLogEntry, VerificationMaterialContent};
+use sigstore_verify::{Error, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult};
+
+use super::certificate::{Leaf, San};
+use super::json::short;
+use super::key::PublicKey;
+use crate::facts::trust_root::TrustRoot;
+use crate::model::Timestamp;
+use crate::model::signer::KeylessIdentity;
+
+/// Certificates in a chain; log entries, timestamps, hashes and witnesses of one bundle. Honest bundles have at most 3, 2, 2, 40
+/// and 10; each one more costs a signature check or two.
+const MAX_CERTIFICATES: usize = 10;
+const MAX_ENTRIES: usize = 8;
+const MAX_TIMESTAMPS: usize = 8;
+const MAX_HASHES: usize = 64;
+const MAX_WITNESSES: usize = 64;
+
+/// How far a proven time may lie ahead of our clock, in seconds; the rest is not yet believed (SR-13).
+const CLOCK_SKEW: i64 = 60;
+
+/// Why a signature is not verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fail {
+    /// Made under keys and roots that we do not hold.
+    NotOurs(String),
+    /// Held against what we trust, and wrong.
+    Invalid(String),
+    /// Not something that can be checked here.
+    Unreadable(String),
+}
+
+/// How the log entries of a certificate's signature must be proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LogProof {
+    /// By an inclusion proof, whatever version the bundle says it has: a v0.3 bundle that is relabelled v0.1 and stripped of its
+    /// proof would otherwise pass on the log's promise alone.
+    Inclusion,
+    /// By the log's promise (SET): cosign's legacy `.sig` layout has nothing else.
+    Promise,
+}
+
+/// A verified keyless signer.
+#[derive(Debug)]
+pub(super) struct Keyless {
+    pub(super) san: Option<San>,
+    pub(super) identity: KeylessIdentity,
+}
+
+/// What is proven around a key's signature.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Logged {
+    /// Whether a log of the trust root holds the signature.
+    pub logged: bool,
+    /// The earliest time proven by a log or timestamp authority.
+    pub signed_at: Option<Timestamp>,
+    pub log_index: Option<u64>,
+}
+
+/// Verifies a certificate's signature over `artifact`: chain, SCT, log, times, log entry against bundle, signature. Whether the
+/// identity may sign is the verdict's matter.
+pub(super) fn keyless(bundle: &Bundle, artifact: Artifact<'_>, root: &TrustRoot, proof: LogProof) -> Result<Keyless, Fail> {
+    limits(bundle).map_err(Fail::Unreadable)?;
+    let certificate = bundle.signing_certificate().ok_or_else(|| Fail::Unreadable("it has no certificate".into()))?;
+    let leaf = Leaf::read(certificate).map_err(Fail::Unreadable)?;
+    if !is_issued_by(bundle, root) {
+        return Err(Fail::NotOurs(format!("a certificate for {} from a certificate authority that we do not trust", leaf.names())));
+    }
+    let entries = &bundle.verification_material.tlog_entries;
+    if !entries.is_empty() && !entries.iter().any(|entry| root.knows_log(&entry.log_id.key_id)) {
+        return Err(Fail::NotOurs(format!("a certificate for {}, logged where we do not look", leaf.names())));
+    }
+    if proof == LogProof::Inclusion && entries.iter().any(|entry| entry.inclusion_proof.is_none()) {
+        return Err(Fail::Invalid("a log entry has no inclusion proof".into()));
+    }
+    let result = root.verifier().verify(artifact, bundle, &VerificationPolicy::any_identity()).map_err(failure)?;
+    if !(result.certificate_verified() && result.sct_verified() && result.tlog_verified()) {
+        return Err(Fail::Invalid("not every proof was checked".into()));
+    }
+    let signed_at = proven_time(&result)?.ok_or_else(|| Fail::Invalid("no time is proven".into()))?;
+    let identity = KeylessIdentity { signed_at: Some(signed_at), log_index: proven_index(entries), ..leaf.identity };
+    Ok(Keyless { san: leaf.san, identity })
+}
+
+/// Checks the log entries and timestamps around a key's signature that verifies by itself, as far as the trust root can: what it
+/// does not know is left aside, since a key alone may be enough; what it knows must hold.
+pub(super) fn around_key(bundle: &Bundle, artifact: Artifact<'_>, key: &PublicKey, root: Option<&TrustRoot>) -> Result<Logged, Fail> {
+    limits(bundle).map_err(Fail::Unreadable)?;
+    let Some(root) = root else { return Ok(Logged::default()) };
+    if !default_hash(bundle, key) {
+        return Ok(Logged::default());
+    }
+    let mut known = bundle.clone();
+    let material = &mut known.verification_material;
+    material.tlog_entries.retain(|entry| root.knows_log(&entry.log_id.key_id));
+    if !root.has_timestamp_authority() {
+        material.timestamp_verification_data.rfc3161_timestamps.clear();
+    }
+    let logged = !material.tlog_entries.is_empty();
+    if !logged && material.timestamp_verification_data.rfc3161_timestamps.is_empty() {
+        return Ok(Logged::default());
+    }
+    let policy = PublicKeyVerificationPolicy::new(key.der().clone());
+    // Without an entry there is no log to check; the timestamps still are.
+    let policy = if logged { policy } else { policy.skip_tlog_unsafe() };
+    let result = root.verifier().verify(artifact, &known, &policy).map_err(failure)?;
+    let log_index = proven_index(&known.verification_material.tlog_entries);
+    Ok(Logged { logged, signed_at: proven_time(&result)?, log_index })
+}
+
+/// Whether sigstore-verify takes the hash that this key signed with: for envelopes it knows only the curve's own.
+fn default_hash(bundle: &Bundle, key: &PublicKey) -> bool {
+    match &bundle.content {
+        SignatureContent::DsseEnvelope(envelope) => key.verifies_by_default_hash(&envelope.pae(), &envelope.signature.sig),
+        _ => true,
+    }
+}
+
+fn is_issued_by(bundle: &Bundle, root: &TrustRoot) -> bool {
+    match &bundle.verification_material.content {
+        VerificationMaterialContent::Certificate(leaf) => root.names_issuer_of(&leaf.raw_bytes),
+        VerificationMaterialContent::X509CertificateChain { certificates } => {
+            certificates.iter().any(|certificate| root.names_issuer_of(&certificate.raw_bytes))
+        }
+        _ => false,
+    }
+}
+
+/// Bounds what one bundle can make us compute (SR-20).
+fn limits(bundle: &Bundle) -> Result<(), String> {
+    let material = &bundle.verification_material;
+    let certificates = match &material.content {
+        VerificationMaterialContent::X509CertificateChain { certificates } => certificates.len(),
+        _ => 1,
+    };
+    let proofs = || material.tlog_entries.iter().filter_map(|entry| entry.inclusion_proof.as_ref());
+    let witnesses = |proof: &sigstore_types::InclusionProof| proof.checkpoint.checkpoint().map_or(0, |c| c.signatures().len());
+    let counts = [
+        ("certificates", certificates, MAX_CERTIFICATES),
+        ("log entries", material.tlog_entries.len(), MAX_ENTRIES),
+        ("timestamps", material.timestamp_verification_data.rfc3161_timestamps.len(), MAX_TIMESTAMPS),
+        ("hashes in a proof", proofs().map(|proof| proof.hashes.len()).max().unwrap_or(0), MAX_HASHES),
+        ("signatures on a checkpoint", proofs().map(witnesses).max().unwrap_or(0), MAX_WITNESSES),
+    ];
+    if let Some((what, count, most)) = counts.iter().find(|(_, count, most)| count > most) {
+        return Err(format!("it has {count} {what}, more than {most}"));
+    }
+    // The crate asks for a proof of one entry, and checks of the others only what is there.
+    match material.tlog_entries.iter().any(|entry| entry.inclusion_proof.is_none() && entry.inclusion_promise.is_none()) {
+        true => Err("a log entry has neither proof nor promise".into()),
+        false => Ok(()),
+    }
+}
+
+/// The earliest proven time; none may lie in the future.
+fn proven_time(result: &VerificationResult) -> Result<Option<Timestamp>, Fail> {
+    let times = result.verified_timestamps();
+    let latest = Timestamp::now().as_second() + CLOCK_SKEW;
+    match times.iter().find(|time| time.as_second() > latest) {
+        Some(ahead) => Err(Fail::Invalid(format!("its time {ahead} lies in the future"))),
+        None => Ok(times.iter().min().copied()),
+    }
+}
+
+/// The first entry's index, if something signed covers it: the promise of a Rekor v1 log, or the proof of a v2 log.
+fn proven_index(entries: &[TransparencyLogEntry]) -> Option<u64> {
+    let covered = |entry: &&TransparencyLogEntry| match entry.kind_version {
+        KindVersion::HashedRekordV002 => entry.inclusion_proof.is_some(),
+        _ => entry.inclusion_promise.is_some(),
+    };
+    entries.first().filter(covered).map(|entry| entry.log_index.get())
+}
+
+fn failure(error: Error) -> Fail {
+    match &error {
+        Error::UnsupportedBundle(_) | Error::UnsupportedArtifact(_) => Fail::Unreadable(short(error)),
+        _ => Fail::Invalid(short(error)),
+    }
+}
