@@ -6,7 +6,7 @@
 mod check;
 mod document;
 mod forms;
-mod gitlab;
+mod instance;
 mod keys;
 mod policy;
 mod problem;
@@ -16,8 +16,6 @@ mod registry;
 mod schema;
 mod service;
 mod table;
-#[cfg(test)]
-mod tests;
 mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,9 +121,9 @@ fn read(name: &str, text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String
 /// Every part is read, even after one failed, so that all problems are found.
 fn compose<'a>(reader: &'a Reader<'a>, document: &Node<'a>) -> Option<Config> {
     let gitlab_tables = document.get(&keys::root::GITLAB);
-    let mut hooks = gitlab::Hooks::default();
+    let mut hooks = instance::Hooks::default();
     let entries = gitlab_tables.as_ref().map(Node::entries).unwrap_or_default();
-    let gitlabs = all(entries.iter().map(|(name, node)| gitlab::read(reader, name, node, &mut hooks)));
+    let gitlabs = all(entries.iter().map(|(name, node)| instance::read(reader, name, node, &mut hooks)));
     let mut signers = trust::Signers::read(reader, document);
     let projects = project::Projects::new(reader, document).read(&mut hooks, &mut signers);
     let hooks = hooks.finish(reader);
@@ -162,3 +160,6 @@ fn registries(reader: &Reader<'_>, document: &Node<'_>, projects: &[ProjectConfi
     }
     Some(registries)
 }
+
+#[cfg(test)]
+mod tests;

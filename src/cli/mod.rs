@@ -53,7 +53,14 @@ pub fn main() -> ExitCode {
         Err(usage) => {
             // Help and version come this way too: they go to stdout and are no error.
             let printed = usage.print().is_ok();
-            return if usage.use_stderr() { Exit::Usage } else if printed { Exit::Done } else { Exit::CouldNotCheck }.into();
+            return if usage.use_stderr() {
+                Exit::Usage
+            } else if printed {
+                Exit::Done
+            } else {
+                Exit::CouldNotCheck
+            }
+            .into();
         }
     };
     match arguments.command {

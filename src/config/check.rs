@@ -20,11 +20,11 @@ pub fn section(node: &Node<'_>, section: &Section, sink: &Sink<'_>) {
         }
     }
     for key in section.keys {
-        if matches!(key.need, Need::Required) && node.get(key).is_none() {
+        if matches!(key.need, Need::Required) && node.get_named(key.name).is_none() {
             sink.add(&node.place, format!("`{}` is missing: {}", key.name, lower_first(key.doc)));
         }
     }
-    let given = section.exactly_one_of.iter().filter(|key| node.get(key).is_some()).count();
+    let given = section.exactly_one_of.iter().filter(|key| node.get_named(key.name).is_some()).count();
     if !section.exactly_one_of.is_empty() && given != 1 {
         let words = section.exactly_one_of.iter().map(|key: &&Key| format!("`{}`", key.name)).collect::<Vec<_>>().join(", ");
         sink.add(&node.place, format!("must have exactly one of {words}, but has {}", if given == 0 { "none" } else { "several" }));

@@ -81,9 +81,11 @@ impl<'a> Node<'a> {
 
     /// The value of a key, if it is there.
     pub fn get(&self, key: &Key) -> Option<Self> {
+        note_read(key);
         self.get_named(key.name)
     }
 
+    /// The value under a name, without the claim that somebody reads it.
     pub fn get_named(&self, name: &str) -> Option<Self> {
         self.value.as_table()?.get_key_value(name).map(|(key, value)| self.entry(key, value))
     }
@@ -97,4 +99,18 @@ impl<'a> Node<'a> {
     fn below(&self, step: String, at: usize, value: &'a Spanned<DeValue<'a>>) -> Self {
         Self { place: Place { path: format!("{}{step}", self.place.path), at }, value: value.get_ref() }
     }
+}
+
+#[cfg(not(test))]
+fn note_read(_: &Key) {}
+
+#[cfg(test)]
+thread_local! {
+    /// The keys that were read, by address: a test holds them against the table.
+    pub static READ: std::cell::RefCell<std::collections::BTreeSet<usize>> = const { std::cell::RefCell::new(std::collections::BTreeSet::new()) };
+}
+
+#[cfg(test)]
+fn note_read(key: &Key) {
+    READ.with_borrow_mut(|read| read.insert(std::ptr::from_ref(key).addr()));
 }

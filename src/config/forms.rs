@@ -35,7 +35,9 @@ pub static FILE_NAME: Form = Form {
     example: "image-digest.txt",
     lines: false,
     // An artifact path goes into an API address.
-    check: |text| ok(!text.starts_with('/') && !text.split('/').any(|part| matches!(part, "" | "." | "..")), "leaves the artifacts' folder"),
+    check: |text| {
+        ok(!text.starts_with('/') && !text.split('/').any(|part| matches!(part, "" | "." | "..")), "leaves the artifacts' folder")
+    },
 };
 
 pub static VARIABLE: Form = Form {
@@ -190,8 +192,23 @@ mod tests {
     use super::*;
 
     const ALL: &[&Form] = &[
-        &NAME, &FREE, &FILE, &FILE_NAME, &VARIABLE, &PEM, &GITLAB_URL, &PUBLIC_URL, &ISSUER, &LISTEN, &EVERY, &HOST, &REPOSITORY, &IMAGE_NAME,
-        &PROJECT, &TAG_PATTERN, &TAG_TEMPLATE,
+        &NAME,
+        &FREE,
+        &FILE,
+        &FILE_NAME,
+        &VARIABLE,
+        &PEM,
+        &GITLAB_URL,
+        &PUBLIC_URL,
+        &ISSUER,
+        &LISTEN,
+        &EVERY,
+        &HOST,
+        &REPOSITORY,
+        &IMAGE_NAME,
+        &PROJECT,
+        &TAG_PATTERN,
+        &TAG_TEMPLATE,
     ];
 
     #[test]

@@ -39,8 +39,7 @@ pub mod root {
     pub static SERVER: Key = key("server", Kind::Table(&super::SERVER), Need::Optional, "Where the service listens.");
     pub static STORE: Key = key("store", Kind::Table(&super::STORE), Need::Optional, "What survives a restart.");
     pub static LOG: Key = key("log", Kind::Table(&super::LOG), Need::Optional, "How events are logged.");
-    pub static CATCH_UP: Key =
-        key("catch_up", Kind::Table(&super::CATCH_UP), Need::Optional, "The poll that finds what no webhook told.");
+    pub static CATCH_UP: Key = key("catch_up", Kind::Table(&super::CATCH_UP), Need::Optional, "The poll that finds what no webhook told.");
     pub static GITLAB: Key =
         key("gitlab", Kind::Named(&forms::NAME, &super::GITLAB), Need::Required, "The GitLab servers, each under a name of your choice.");
     pub static REGISTRY: Key = key(
@@ -125,7 +124,7 @@ pub mod catch_up {
 
 pub static CATCH_UP: Section = section("catch_up", "The poll that finds what no webhook told.", &[&catch_up::EVERY]);
 
-pub mod gitlab {
+pub mod instance {
     use super::*;
     pub static URL: Key = key("url", Kind::Text(&forms::GITLAB_URL), Need::Required, "Address of the server.");
     pub static TOKEN: Key =
@@ -161,7 +160,14 @@ pub mod gitlab {
 pub static GITLAB: Section = section(
     "gitlab",
     "A GitLab server. Its webhooks go to <public_url>/hooks/gitlab/NAME.",
-    &[&gitlab::URL, &gitlab::TOKEN, &gitlab::WEBHOOK_TOKEN, &gitlab::WEBHOOK_SIGNING_TOKEN, &gitlab::ISSUER, &gitlab::TRUSTED_ROOT],
+    &[
+        &instance::URL,
+        &instance::TOKEN,
+        &instance::WEBHOOK_TOKEN,
+        &instance::WEBHOOK_SIGNING_TOKEN,
+        &instance::ISSUER,
+        &instance::TRUSTED_ROOT,
+    ],
 );
 
 pub mod registry {
@@ -260,9 +266,10 @@ pub mod shared {
     pub static GITLAB: Key = key("gitlab", NAME, Need::Optional, "The project's GitLab server. Not needed where there is only one.");
     pub static IMAGE: Key = key(
         "image",
-        REPOSITORY,
+        Kind::OneOrMany(&Kind::TextOrTable(&forms::REPOSITORY, &super::IMAGE)),
         Need::Optional,
-        "Image repository that the project releases; {path} stands for the project's path in lower case.",
+        "Image repository that the project releases, or several, each as [[project.image]] where it needs settings of its own; {path} \
+         stands for the project's path in lower case.",
     );
     pub static SIGNER: Key = key(
         "signer",
@@ -270,8 +277,7 @@ pub mod shared {
         Need::Optional,
         "Whose signature counts: the name of a [signer.NAME], or a table with `key_file`, `key` or `oidc`; of several, any one is enough.",
     );
-    pub static RELEASE_TAGS: Key =
-        key("release_tags", Kind::Text(&forms::TAG_PATTERN), Need::Text("v*"), "Which Git tags are releases.");
+    pub static RELEASE_TAGS: Key = key("release_tags", Kind::Text(&forms::TAG_PATTERN), Need::Text("v*"), "Which Git tags are releases.");
     pub static RELEASE_JOB: Key =
         key("release_job", Kind::Text(&forms::FREE), Need::Text("release_image"), "The CI job that builds, pushes and signs the image.");
     pub static DIGEST_FILE: Key = key(
@@ -339,12 +345,6 @@ pub mod project {
     use super::*;
     pub static PATH: Key = key("path", Kind::Text(&forms::PROJECT), Need::Required, "The project's path on its GitLab server.");
     pub static PROFILE: Key = key("profile", NAME, Need::Optional, "Takes the settings of this [profile.NAME].");
-    pub static IMAGE: Key = key(
-        "image",
-        Kind::OneOrMany(&Kind::TextOrTable(&forms::REPOSITORY, &super::IMAGE)),
-        Need::Optional,
-        "The image repository that the project releases, or several, each as [[project.image]] where it needs settings of its own.",
-    );
     pub static WEBHOOK_TOKEN: Key = key(
         "webhook_token",
         SECRETS,
@@ -361,7 +361,7 @@ pub static PROJECT: Section = section(
     &[
         &project::PATH,
         &project::PROFILE,
-        &project::IMAGE,
+        &shared::IMAGE,
         &project::WEBHOOK_TOKEN,
         &project::WEBHOOK_SIGNING_TOKEN,
         &shared::GITLAB,

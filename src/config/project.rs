@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 
 use super::document::Node;
 use super::forms::{self, PATH_PLACEHOLDER};
-use super::gitlab::Hooks;
+use super::instance::Hooks;
 use super::keys::{image, project as key, root, shared};
 use super::policy;
 use super::problem::{Place, quoted};
@@ -54,7 +54,8 @@ impl<'a, 'r> Projects<'a, 'r> {
 
     fn project(&mut self, node: Node<'a>, hooks: &mut Hooks, signers: &mut Signers<'a>) -> Option<ProjectConfig> {
         let named = node.get(&key::PROFILE);
-        let profile = named.as_ref().and_then(|name| Some(self.reader.named(name, self.document.get(&root::PROFILE).as_ref(), "profile")?.1));
+        let profile =
+            named.as_ref().and_then(|name| Some(self.reader.named(name, self.document.get(&root::PROFILE).as_ref(), "profile")?.1));
         let profile_is_missing = named.is_some() && profile.is_none();
         let layers = Layers([Some(node.clone()), profile, self.document.get(&root::DEFAULTS)].into_iter().flatten().collect());
         let instance = self.instance(&node.place, &layers);
@@ -67,7 +68,8 @@ impl<'a, 'r> Projects<'a, 'r> {
         if profile_is_missing {
             return None;
         }
-        let policies: Vec<_> = self.document.get(&root::POLICY).into_iter().chain(layers.0.iter().filter_map(|l| l.get(&shared::POLICY))).collect();
+        let policies: Vec<_> =
+            self.document.get(&root::POLICY).into_iter().chain(layers.0.iter().filter_map(|l| l.get(&shared::POLICY))).collect();
         let policy = policy::read(&policies, &node.place, self.reader.sink);
         let release_tags = layers.parsed(&shared::RELEASE_TAGS, |text| Pattern::parse(text).ok());
         let environments = match layers.get(&shared::ENVIRONMENTS) {
@@ -117,7 +119,7 @@ impl<'a, 'r> Projects<'a, 'r> {
 
     fn images(&self, of: &Of<'_, 'a>, policy: Option<&Policy>, signers: &mut Signers<'a>) -> Option<Vec<WatchedImage>> {
         let sink = self.reader.sink;
-        let Some(said) = of.layers.get(&key::IMAGE) else {
+        let Some(said) = of.layers.get(&shared::IMAGE) else {
             sink.add(&of.node.place, "`image` is missing: the image repository that the project releases");
             return None;
         };
@@ -130,7 +132,10 @@ impl<'a, 'r> Projects<'a, 'r> {
             if repository.is_some() {
                 sink.add(&node.place, format!("the image {} is there twice in this project", image.repository));
             } else if name.is_some() {
-                sink.add(&node.place, format!("a second image of this project goes by the name {}; give one of them a `name`", quoted(&image.name)));
+                sink.add(
+                    &node.place,
+                    format!("a second image of this project goes by the name {}; give one of them a `name`", quoted(&image.name)),
+                );
             }
             Some(image)
         }))
@@ -163,12 +168,16 @@ impl<'a, 'r> Projects<'a, 'r> {
 
     fn repository(&self, of: &Of<'_, 'a>, node: &Node<'a>) -> Option<Repository> {
         let said = node.text().or_else(|| node.get(&image::REPOSITORY)?.text())?;
-        let filled = if said.contains(PATH_PLACEHOLDER) { said.replace(PATH_PLACEHOLDER, &of.path?.to_ascii_lowercase()) } else { said.into() };
+        let filled =
+            if said.contains(PATH_PLACEHOLDER) { said.replace(PATH_PLACEHOLDER, &of.path?.to_ascii_lowercase()) } else { said.into() };
         match filled.parse() {
             Ok(repository) => Some(repository),
             // Only a path can be wrong here that the form's check could not see.
             Err(why) if said.contains(PATH_PLACEHOLDER) && (forms::REPOSITORY.check)(said).is_ok() => {
-                self.reader.sink.add(&of.node.place, format!("{} is no image repository: {why}; give the project an `image` of its own", quoted(&filled)));
+                self.reader.sink.add(
+                    &of.node.place,
+                    format!("{} is no image repository: {why}; give the project an `image` of its own", quoted(&filled)),
+                );
                 None
             }
             Err(_) => None,
@@ -189,7 +198,9 @@ impl<'a, 'r> Projects<'a, 'r> {
             if let (Some(theirs), Some(ours)) = (&signer.instance, &instance)
                 && theirs != ours
             {
-                self.reader.sink.add(&node.place, format!("signs for projects on {theirs}, but the project {} is on {ours}", of.node.place.path));
+                self.reader
+                    .sink
+                    .add(&node.place, format!("signs for projects on {theirs}, but the project {} is on {ours}", of.node.place.path));
                 return None;
             }
             Some(signer.signer)

@@ -21,7 +21,10 @@ pub fn read(reader: &Reader<'_>, host: &str, node: &Node<'_>, gitlabs: Option<&N
     if plain_http == Some(true) && !is_loopback(host) {
         // SR-19: a login goes over verified TLS only.
         let place = node.get(&key::PLAIN_HTTP).map_or_else(|| node.place.clone(), |node| node.place);
-        reader.sink.add(&place, "is accepted for registries on this machine only (localhost, 127.0.0.0/8, [::1]), because it sends logins unencrypted");
+        reader.sink.add(
+            &place,
+            "is accepted for registries on this machine only (localhost, 127.0.0.0/8, [::1]), because it sends logins unencrypted",
+        );
     }
     let hosts = node.get(&key::TOKEN_HOSTS);
     let mut token_hosts: Vec<String> =
@@ -30,10 +33,10 @@ pub fn read(reader: &Reader<'_>, host: &str, node: &Node<'_>, gitlabs: Option<&N
     let login = match (node.get(&key::GITLAB), username, password) {
         (Some(gitlab), None, None) => {
             let (_, gitlab) = reader.named(&gitlab, gitlabs, "gitlab")?;
-            let url = super::gitlab::url(&gitlab)?;
+            let url = super::instance::url(&gitlab)?;
             token_hosts.push(url[url::Position::BeforeHost..url::Position::AfterPort].into());
             // A missing or unreadable token is reported at the GitLab it belongs to.
-            Some(Login { username: TOKEN_USER.into(), password: reader.secret(&gitlab.get(&super::keys::gitlab::TOKEN)?)? })
+            Some(Login { username: TOKEN_USER.into(), password: reader.secret(&gitlab.get(&super::keys::instance::TOKEN)?)? })
         }
         (Some(gitlab), _, _) => {
             reader.sink.add(&gitlab.place, "takes the login from a GitLab; leave out `username` and `password`, or this key");

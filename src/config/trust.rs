@@ -95,12 +95,13 @@ impl<'a> Signers<'a> {
             (None, Some(pem), None) => self.key(pem.text()?, &pem.place)?,
             (None, None, Some(oidc)) => {
                 let (gitlab, settings) = self.reader.named(&oidc, self.gitlabs.as_ref(), "gitlab")?;
-                if settings.get(&super::keys::gitlab::TRUSTED_ROOT).is_none() {
-                    let says = format!("[gitlab.{gitlab}] needs `trusted_root`: without it no certificate of its pipelines can be verified");
+                if settings.get(&super::keys::instance::TRUSTED_ROOT).is_none() {
+                    let says =
+                        format!("[gitlab.{gitlab}] needs `trusted_root`: without it no certificate of its pipelines can be verified");
                     self.reader.sink.add(&oidc.place, says);
                 }
                 instance = Some(InstanceName(gitlab.into()));
-                (format!("oidc:{gitlab}"), SignerKind::GitlabOidc { issuer: super::gitlab::issuer(&settings)? })
+                (format!("oidc:{gitlab}"), SignerKind::GitlabOidc { issuer: super::instance::issuer(&settings)? })
             }
             // Not exactly one of the three: reported when the keys were checked.
             _ => return None,
@@ -135,10 +136,11 @@ fn public_key(text: &str) -> Result<(String, String), String> {
     }
     let no_key = "is not a public key in PEM, which begins with -----BEGIN PUBLIC KEY-----";
     let der = DerPublicKey::from_pem(text).map_err(|_| no_key)?;
-    VerificationKey::from_spki(&der)
-        .and_then(|key| validate_raw_public_key(key.scheme(), key.as_bytes()))
-        .map_err(|_| "is a key of a kind that signatures cannot be verified with; ECDSA P-256 or P-384, RSA from 2048 bits and Ed25519 can")?;
-    Ok((der.to_pem(), Digest::of(der.as_bytes()).hex()[..12].into()))
+    VerificationKey::from_spki(&der).and_then(|key| validate_raw_public_key(key.scheme(), key.as_bytes())).map_err(
+        |_| "is a key of a kind that signatures cannot be verified with; ECDSA P-256 or P-384, RSA from 2048 bits and Ed25519 can",
+    )?;
+    // The encoder writes CRLF, which no tool of the trade does.
+    Ok((der.to_pem().replace('\r', ""), Digest::of(der.as_bytes()).hex()[..12].into()))
 }
 
 /// Holds a trust root against its format, so that `serve` does not find out later.

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use url::Url;
 
 use super::document::Node;
-use super::keys::{gitlab as key, project};
+use super::keys::{instance as key, project};
 use super::problem::Place;
 use super::reader::{Reader, all};
 use super::table::Key;
