@@ -97,7 +97,8 @@ fn text(node: &Node<'_>, value: &str, form: &Form, sink: &Sink<'_>) {
         (form.check)(value)
     };
     if let Err(why) = wrong {
-        sink.add(&node.place, format!("{why}; it must be {}", form.accepts));
+        let example = form.example.map(|example| format!(", such as {example:?}")).unwrap_or_default();
+        sink.add(&node.place, format!("{why}; it must be {}{example}", form.accepts));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the parts of the reader share: files and variables beside `bot.toml`, secrets, references, layers of settings.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::document::Node;
@@ -83,7 +83,11 @@ impl Reader<'_> {
 
 /// Reads a small text file. The error says what is wrong, as it stands after "this file".
 pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
-    let wrong = |why: std::io::Error| format!("cannot be read ({})", why.kind());
+    let wrong = |why: std::io::Error| match why.kind() {
+        ErrorKind::NotFound => "does not exist".into(),
+        ErrorKind::PermissionDenied => "may not be read by this user".into(),
+        other => format!("cannot be read ({other})"),
+    };
     // A pipe or device could block start-up for ever.
     if !std::fs::metadata(path).map_err(wrong)?.is_file() {
         return Err("is not a regular file".into());

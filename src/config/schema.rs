@@ -87,5 +87,5 @@ impl Definitions {
 }
 
 fn text(form: &Form) -> Value {
-    json!({ "type": "string", "minLength": 1, "title": form.accepts, "examples": [form.example] })
+    json!({ "type": "string", "minLength": 1, "title": form.accepts })
 }

@@ -54,7 +54,8 @@ pub enum Kind {
 pub struct Form {
     /// What is accepted, as it stands in a sentence after "must be".
     pub accepts: &'static str,
-    pub example: &'static str,
+    /// Shown after `accepts`, where one helps.
+    pub example: Option<&'static str>,
     /// Whether it may have several lines.
     pub lines: bool,
     /// The parser itself, so that checking and reading cannot differ. An error says what is wrong, without the text.
@@ -82,7 +83,7 @@ impl Kind {
     pub fn accepts(&self) -> String {
         match self {
             Self::Text(form) => form.accepts.into(),
-            Self::Word(words) => words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(" or "),
+            Self::Word(words) => format!("one of {}", words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ")),
             Self::Flag => "true or false".into(),
             Self::Secret => "{ env = \"NAME\" } or { file = \"path\" }".into(),
             Self::Table(section) => format!("a table with {}", key_names(section)),

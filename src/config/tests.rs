@@ -335,8 +335,8 @@ fn wrong_kinds_say_what_is_accepted() {
         ("commit_tag = \"{branch}\"\n", "project[0].commit_tag", &["{short_sha}"]),
         ("digest_file = \"../x\"\n", "project[0].digest_file", &["artifacts"]),
         ("policy = { sources = [] }\n", "project[0].policy.sources", &["empty list"]),
-        ("policy = { sources = [\"merge_request_event\"] }\n", "project[0].policy.sources[0]", &["\"push\" or"]),
-        ("policy = { digest_file = \"maybe\" }\n", "project[0].policy.digest_file", &["\"required\" or \"warned\" or \"off\""]),
+        ("policy = { sources = [\"merge_request_event\"] }\n", "project[0].policy.sources[0]", &["one of \"push\", "]),
+        ("policy = { digest_file = \"maybe\" }\n", "project[0].policy.digest_file", &["one of \"required\", \"warned\", \"off\""]),
         ("profile = \"services\"\n", "project[0].profile", &["no [profile.services]", "there is no [profile.NAME] at all"]),
         ("gitlab = \"mian\"\n", "project[0].gitlab", &["no [gitlab.mian]", "did you mean \"main\"?"]),
         ("[catch_up]\nevery = \"0s\"\n", "catch_up.every", &["\"10s\" to \"1h\""]),
@@ -362,7 +362,7 @@ fn a_secret_that_is_not_there_is_told_without_what_was_written() {
         ("{ env = \"EMPTY\" }", ".env", &["the secret is empty"]),
         ("{ file = \"empty\" }", ".file", &["the secret is empty"]),
         ("{ file = \"lines\" }", ".file", &["several lines"]),
-        ("{ file = \"hunter2\" }", ".file", &["cannot be read", "folder of bot.toml"]),
+        ("{ file = \"hunter2\" }", ".file", &["does not exist", "folder of bot.toml"]),
         ("{ file = \"keys\" }", ".file", &["not a regular file"]),
         ("{ file = \"secret\", env = \"A\" }", "", &["exactly one of", "several"]),
         ("{ }", "", &["exactly one of", "none"]),
@@ -399,7 +399,7 @@ fn only_public_keys_are_signers() {
         ("{ key_file = \"junk.pub\" }", ".key_file", &["not a public key"]),
         ("{ key_file = \"short.pub\" }", ".key_file", &["kind", "P-256"]),
         ("{ key_file = \"two.pub\" }", ".key_file", &["several keys"]),
-        ("{ key_file = \"nowhere.pub\" }", ".key_file", &["nowhere.pub cannot be read", "folder of bot.toml"]),
+        ("{ key_file = \"nowhere.pub\" }", ".key_file", &["nowhere.pub does not exist", "folder of bot.toml"]),
         ("{ key = \"hunter2\" }", ".key", &["not a public key"]),
         ("{ oidc = \"other\" }", ".oidc", &["no [gitlab.other]"]),
         ("{ oidc = \"main\" }", ".oidc", &["trusted_root"]),
@@ -496,7 +496,7 @@ fn oversized_input_is_refused() {
     std::fs::write(&file, vec![b'#'; 1024 * 1024 + 1]).unwrap();
     let problems = Config::load(&file).unwrap_err();
     assert!(problems.to_string().contains("large.toml: this file is larger than 1048576 bytes"), "{problems}");
-    assert!(Config::load(&folder.path().join("none.toml")).unwrap_err().to_string().contains("cannot be read"));
+    assert!(Config::load(&folder.path().join("none.toml")).unwrap_err().to_string().contains("this file does not exist"));
 }
 
 #[test]
