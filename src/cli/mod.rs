@@ -1,16 +1,86 @@
-//! The command line, one file a command.
+//! The command line, one file a command: each has its arguments and a `run` that prints and answers how it ended.
 
+mod config;
+
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// Knows what your GitLab team shipped.
 #[derive(Debug, Parser)]
-#[command(name = "countersign", version, about)]
-struct Arguments {}
+#[command(name = "countersign", version, about, subcommand_required = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The commands, in the order of the help.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Checks or describes bot.toml
+    Config(config::Arguments),
+}
+
+/// How a command ended; the numbers are part of the outside surface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Passed, or done.
+    Done,
+    /// A verdict that says no.
+    Blocked,
+    /// Wrong arguments or a wrong configuration.
+    Usage,
+    /// Something outside did not answer, or our own output could not be written.
+    CouldNotCheck,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Blocked => Self::from(1),
+            Exit::Usage => Self::from(2),
+            Exit::CouldNotCheck => Self::from(3),
+        }
+    }
+}
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let _ = Arguments::parse();
-    ExitCode::SUCCESS
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            // Help and version come this way too: they go to stdout and are no error.
+            let printed = usage.print().is_ok();
+            return if usage.use_stderr() {
+                Exit::Usage
+            } else if printed {
+                Exit::Done
+            } else {
+                Exit::CouldNotCheck
+            }
+            .into();
+        }
+    };
+    match arguments.command {
+        Command::Config(arguments) => config::run(&arguments),
+    }
+    .into()
+}
+
+/// Prints a command's answer. Zero may only follow output that arrived (SR-24): a closed pipe or full disk ends as "could not check".
+fn print(answer: &str, exit: Exit) -> Exit {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(answer.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => exit,
+        Err(why) => complain(&format!("the output could not be written: {why}"), Exit::CouldNotCheck),
+    }
+}
+
+/// Says on stderr what went wrong.
+fn complain(sentence: &str, exit: Exit) -> Exit {
+    // With stderr closed as well, the exit code is all that is left.
+    let _ = writeln!(std::io::stderr(), "{sentence}");
+    exit
 }

@@ -103,6 +103,11 @@ impl TrustRoot {
         Self::parse(SIGSTORE_PRODUCTION_TRUSTED_ROOT.as_bytes())
     }
 
+    /// Whether it names a certificate authority: without one no certificate ever verifies.
+    pub fn certifies(&self) -> bool {
+        !self.authorities.is_empty()
+    }
+
     /// The digest of the file: the version of whom we believe (SR-22).
     pub fn digest(&self) -> Digest {
         self.digest

@@ -1,0 +1,65 @@
+//! `countersign config check` and `countersign config schema`.
+
+use std::path::PathBuf;
+
+use super::{Exit, complain, print};
+use crate::config::{Config, ProjectConfig, schema};
+
+/// Checks or describes bot.toml.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Reads a bot.toml as `serve` does, and prints every problem with its line
+    Check {
+        /// The file to check
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Prints a JSON Schema (2020-12) of bot.toml, for editors
+    Schema,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Exit {
+    match &arguments.command {
+        Command::Check { config } => match Config::load(config) {
+            Ok(read) => print(&summary(&config.display().to_string(), &read), Exit::Done),
+            Err(problems) => {
+                let count = problems.list.len();
+                let word = if count == 1 { "problem" } else { "problems" };
+                complain(&format!("{problems}\n{count} {word}; nothing would start with this file."), Exit::Usage)
+            }
+        },
+        Command::Schema => print(&format!("{:#}\n", schema()), Exit::Done),
+    }
+}
+
+/// One sentence, then what each project comes to: defaults and profiles are filled in.
+fn summary(file: &str, config: &Config) -> String {
+    let mut text = format!(
+        "{file} is in order: {}, {}, {}.\n",
+        count(config.gitlabs.len(), "GitLab server"),
+        count(config.projects.len(), "project"),
+        count(config.projects.iter().map(|project| project.watched.images.len()).sum(), "image"),
+    );
+    for ProjectConfig { watched, policy } in &config.projects {
+        text.push_str(&format!("\n{} on {}\n", watched.path, watched.instance));
+        text.push_str(&format!("  releases  {} by {} pipelines\n", watched.release_tags.as_str(), policy.sources.join(", ")));
+        for image in &watched.images {
+            let signers: Vec<&str> = image.signers.iter().map(|signer| signer.name.0.as_str()).collect();
+            text.push_str(&format!("  image     {}, job {}, signed by {}\n", image.repository, image.release_job, signers.join(" or ")));
+        }
+        let demands = format!("digest file {:?}, commit tag {:?}", policy.digest_file, policy.commit_tag).to_lowercase();
+        text.push_str(&format!("  demands   {demands}\n"));
+    }
+    text
+}
+
+fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,272 @@
+//! The kinds of text in `bot.toml`. Each form checks with the parser that the reader uses afterwards.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use url::Url;
+
+use super::table::Form;
+use crate::model::Repository;
+use crate::model::project::{Pattern, TagTemplate};
+
+/// Shorter would ask GitLab for its lists more often than its rate limits bear with many projects.
+const CATCH_UP_SHORTEST: Duration = Duration::from_secs(10);
+/// Longer, and a lost delivery would be found only after people stopped waiting for it.
+const CATCH_UP_LONGEST: Duration = Duration::from_secs(60 * 60);
+
+pub static NAME: Form = Form {
+    accepts: "a name of 1 to 64 letters, digits, '-' and '_'",
+    example: None,
+    lines: false,
+    check: |text| ok(is_name(text), "has other characters or is too long"),
+};
+
+pub static FREE: Form = Form { accepts: "a text", example: None, lines: false, check: |_| Ok(()) };
+
+pub static FILE: Form = Form {
+    accepts: "the path of a file, from the folder of bot.toml",
+    example: Some("release.pub"),
+    lines: false,
+    check: |text| ok(!text.contains('\0'), "holds a zero byte"),
+};
+
+pub static FILE_NAME: Form = Form {
+    accepts: "the path of a file inside the job's artifacts",
+    example: Some("image-digest.txt"),
+    lines: false,
+    // An artifact path goes into an API address.
+    check: |text| {
+        ok(!text.starts_with('/') && !text.split('/').any(|part| matches!(part, "" | "." | "..")), "leaves the artifacts' folder")
+    },
+};
+
+pub static VARIABLE: Form = Form {
+    accepts: "the name of an environment variable: letters, digits and '_'",
+    example: Some("COUNTERSIGN_GITLAB_TOKEN"),
+    lines: false,
+    check: |text| {
+        let shape = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !text.starts_with(|c: char| c.is_ascii_digit());
+        ok(shape && text.len() <= 128, "has other characters or is too long")
+    },
+};
+
+pub static PEM: Form = Form {
+    accepts: "a public key in PEM, from -----BEGIN PUBLIC KEY----- to -----END PUBLIC KEY-----",
+    example: None,
+    lines: true,
+    // The key itself is read in `trust`, which says more about what a wrong one is.
+    check: |_| Ok(()),
+};
+
+pub static GITLAB_URL: Form = Form {
+    accepts: "the address of a GitLab server, with https (http only for localhost)",
+    example: Some("https://gitlab.example.com"),
+    lines: false,
+    check: |text| {
+        let url = base_url(text)?;
+        // SR-19: the token goes there with every call.
+        ok(url.scheme() == "https" || url.host_str().is_some_and(is_loopback), "would send the token unencrypted")
+    },
+};
+
+pub static PUBLIC_URL: Form = Form {
+    accepts: "the address at which people and GitLab reach the bot",
+    example: Some("https://countersign.example.com"),
+    lines: false,
+    check: |text| base_url(text).map(drop),
+};
+
+pub static ISSUER: Form = Form {
+    accepts: "the issuer as /.well-known/openid-configuration of the GitLab server says it, to the byte",
+    example: Some("https://gitlab.example.com"),
+    lines: false,
+    check: |text| base_url(text).map(drop),
+};
+
+pub static LISTEN: Form = Form {
+    accepts: "an IP address with a port",
+    example: Some("127.0.0.1:8080"),
+    lines: false,
+    check: |text| text.parse::<SocketAddr>().map(drop).map_err(|_| "is no such address".into()),
+};
+
+pub static EVERY: Form = Form {
+    accepts: "a time from \"10s\" to \"1h\"",
+    example: Some("1m"),
+    lines: false,
+    check: |text| ok(duration(text).is_some_and(|every| (CATCH_UP_SHORTEST..=CATCH_UP_LONGEST).contains(&every)), "is not such a time"),
+};
+
+pub static HOST: Form = Form {
+    accepts: "a host name with its port if it is not 443, without https:// and without a path",
+    example: Some("registry.example.com"),
+    lines: false,
+    check: |text| {
+        lower_case_host(text)?;
+        let whole = !text.contains('/') && format!("{text}/image").parse::<Repository>().is_ok();
+        ok(whole && Url::parse(&format!("https://{text}")).is_ok(), "is no such host")
+    },
+};
+
+pub static REPOSITORY: Form = Form {
+    accepts: "an image repository with its registry and without a tag; {path} stands for the project's path",
+    example: Some("registry.example.com/shop/api"),
+    lines: false,
+    check: |text| {
+        lower_case_host(text.split('/').next().unwrap_or(text))?;
+        text.replace(PATH_PLACEHOLDER, "group/project").parse::<Repository>().map(drop).map_err(|why| why.to_string())
+    },
+};
+
+pub static IMAGE_NAME: Form = Form {
+    accepts: "a name of 1 to 64 letters, digits, '-', '_' and '.'",
+    example: Some("api"),
+    lines: false,
+    check: |text| ok(is_name(&text.replace('.', "-")), "has other characters or is too long"),
+};
+
+pub static PROJECT: Form = Form {
+    accepts: "a project's path as in its address: group/project",
+    example: Some("shop/api"),
+    lines: false,
+    check: |text| {
+        let part = |p: &str| {
+            let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            p.starts_with(|c| word(c) || c == '.') && p.chars().all(|c| word(c) || matches!(c, '.' | '-')) && !matches!(p, "." | "..")
+        };
+        ok(text.contains('/') && text.len() <= 255 && text.split('/').all(part), "is no such path")
+    },
+};
+
+pub static TAG_PATTERN: Form = Form {
+    accepts: "an exact name, or the beginning of names with '*' as its last character",
+    example: Some("v*"),
+    lines: false,
+    check: |text| Pattern::parse(text).map(drop).map_err(|why| why.to_string()),
+};
+
+pub static TAG_TEMPLATE: Form = Form {
+    accepts: "a registry tag made with {tag}, {version}, {short_sha} or {sha}",
+    example: Some("{tag}"),
+    lines: false,
+    check: |text| TagTemplate::parse(text).map(drop).map_err(|why| why.to_string()),
+};
+
+/// Stands for the project's path, in lower case as GitLab's registry writes it.
+pub const PATH_PLACEHOLDER: &str = "{path}";
+
+fn ok(fits: bool, why: &str) -> Result<(), String> {
+    if fits { Ok(()) } else { Err(why.into()) }
+}
+
+/// Two spellings of one host would miss each other's login.
+fn lower_case_host(host: &str) -> Result<(), String> {
+    ok(!host.contains(|c: char| c.is_ascii_uppercase()), "has a host with capital letters")
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+}
+
+/// `10s`, `1m`, `2h`.
+pub fn duration(text: &str) -> Option<Duration> {
+    text.parse::<jiff::SignedDuration>().ok()?.try_into().ok()
+}
+
+/// An address to which paths are added. Errors never quote it: it could hold a password.
+fn base_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|_| "is no address")?;
+    if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none() {
+        return Err("is not an https address".into());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("holds a user name or a password".into());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("holds a '?' or a '#'".into());
+    }
+    Ok(url)
+}
+
+/// Whether a host, with or without a port, is this machine by its name alone.
+pub fn is_loopback(host: &str) -> bool {
+    let url = Url::parse(&format!("http://{host}"));
+    let bare = url.as_ref().ok().and_then(Url::host_str).unwrap_or(host);
+    let address = bare.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    bare == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &[&Form] = &[
+        &NAME,
+        &FREE,
+        &FILE,
+        &FILE_NAME,
+        &VARIABLE,
+        &PEM,
+        &GITLAB_URL,
+        &PUBLIC_URL,
+        &ISSUER,
+        &LISTEN,
+        &EVERY,
+        &HOST,
+        &REPOSITORY,
+        &IMAGE_NAME,
+        &PROJECT,
+        &TAG_PATTERN,
+        &TAG_TEMPLATE,
+    ];
+
+    #[test]
+    fn every_example_has_its_form() {
+        for form in ALL {
+            if let Some(example) = form.example {
+                assert_eq!((form.check)(example), Ok(()), "{form:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for host in ["localhost", "127.0.0.1", "127.9.9.9:5000", "[::1]", "[::1]:5000", "localhost:80"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["127.0.0.1.example.com", "localhost.example.com", "10.0.0.1", "[::2]", "0.0.0.0", "example.com", "xlocalhost"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn wrong_texts_are_refused() {
+        for (form, text) in [
+            (&GITLAB_URL, "http://gitlab.example.com"),
+            (&GITLAB_URL, "https://me:pw@gitlab.example.com"),
+            (&GITLAB_URL, "gitlab.example.com"),
+            (&GITLAB_URL, "file:///etc/passwd"),
+            (&GITLAB_URL, "https://gitlab.example.com?x=1"),
+            (&HOST, "https://registry.example.com"),
+            (&HOST, "registry.example.com/shop"),
+            (&HOST, "me:pw@registry.example.com"),
+            (&HOST, "Registry.example.com"),
+            (&REPOSITORY, "Registry.example.com/shop/api"),
+            (&PROJECT, "api"),
+            (&PROJECT, "shop//api"),
+            (&PROJECT, "../api"),
+            (&PROJECT, "https://gitlab.example.com/shop/api"),
+            (&EVERY, "0s"),
+            (&EVERY, "-1m"),
+            (&EVERY, "2d"),
+            (&EVERY, "often"),
+            (&FILE_NAME, "../x"),
+            (&FILE_NAME, "/etc/passwd"),
+            (&VARIABLE, "glpat-secret"),
+            (&REPOSITORY, "registry.example.com/shop/api:v1"),
+            (&REPOSITORY, "registry.example.com/{tag}"),
+        ] {
+            assert!((form.check)(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `[policy]`: what is demanded. Where several places speak, the strictest counts; where none does, the built-in demand.
+
+use super::document::Node;
+use super::keys::policy as key;
+use super::problem::{Place, Sink, quoted};
+use super::table::{Key, Need};
+use crate::verdict::{Demand, Policy};
+
+/// The policy of a project out of the `policy` tables that apply to it, in any order.
+pub fn read(layers: &[Node<'_>], project: &Place, sink: &Sink<'_>) -> Option<Policy> {
+    Some(Policy {
+        sources: sources(layers, project, sink)?,
+        digest_file: demand(layers, &key::DIGEST_FILE)?,
+        commit_tag: demand(layers, &key::COMMIT_TAG)?,
+    })
+}
+
+fn demand(layers: &[Node<'_>], key: &Key) -> Option<Demand> {
+    let said: Vec<Node<'_>> = layers.iter().filter_map(|layer| layer.get(key)).collect();
+    if said.is_empty() {
+        return word(key.default_text()?);
+    }
+    // One unreadable place leaves no demand at all: it is reported, and loading stops.
+    let demands = said.iter().map(|node| word(node.text()?)).collect::<Option<Vec<_>>>()?;
+    demands.into_iter().max_by_key(|demand| strictness(*demand))
+}
+
+fn word(text: &str) -> Option<Demand> {
+    match text {
+        "required" => Some(Demand::Required),
+        "warned" => Some(Demand::Warned),
+        "off" => Some(Demand::Off),
+        _ => None,
+    }
+}
+
+fn strictness(demand: Demand) -> u8 {
+    match demand {
+        Demand::Off => 0,
+        Demand::Warned => 1,
+        Demand::Required => 2,
+    }
+}
+
+fn sources(layers: &[Node<'_>], project: &Place, sink: &Sink<'_>) -> Option<Vec<String>> {
+    let said: Vec<Node<'_>> = layers.iter().filter_map(|layer| layer.get(&key::SOURCES)).collect();
+    let lists = said.iter().map(texts).collect::<Option<Vec<_>>>()?;
+    let Some((first, rest)) = lists.split_first() else {
+        return match key::SOURCES.need {
+            Need::Texts(texts) => Some(texts.iter().map(|text| text.to_string()).collect()),
+            Need::Required | Need::Optional | Need::Text(_) | Need::Flag(_) => None,
+        };
+    };
+    let allowed: Vec<String> = first.iter().filter(|source| rest.iter().all(|list| list.contains(source))).map(|s| s.to_string()).collect();
+    if allowed.is_empty() && !first.is_empty() {
+        let lists = lists.iter().map(|list| list.iter().map(|s| quoted(s)).collect::<Vec<_>>().join(", ")).collect::<Vec<_>>().join("; ");
+        sink.add(project, format!("no pipeline source may release this project: its `policy.sources` have none in common ({lists})"));
+        return None;
+    }
+    Some(allowed)
+}
+
+fn texts<'a>(node: &Node<'a>) -> Option<Vec<&'a str>> {
+    node.list()?.iter().map(Node::text).collect()
+}

@@ -1,0 +1,210 @@
+//! `[[project]]`: each project with what defaults and its profile say.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::document::Node;
+use super::forms::{self, PATH_PLACEHOLDER};
+use super::instance::Hooks;
+use super::keys::{image, project as key, root, shared};
+use super::policy;
+use super::problem::{Place, quoted};
+use super::reader::{Layers, Reader, all};
+use super::table::Key;
+use super::trust::Signers;
+use crate::model::gitlab::{InstanceName, ProjectPath};
+use crate::model::project::{Pattern, TagTemplate, WatchedImage, WatchedProject};
+use crate::model::signer::TrustedSigner;
+use crate::model::{EnvironmentName, Repository};
+use crate::verdict::{Demand, Policy};
+
+/// A project to watch, and what is demanded of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectConfig {
+    pub watched: WatchedProject,
+    pub policy: Policy,
+}
+
+/// Reads the projects of a document one by one.
+pub struct Projects<'a, 'r> {
+    reader: &'r Reader<'a>,
+    document: Node<'a>,
+    gitlabs: Option<Node<'a>>,
+    /// Server and path in lower case (GitLab's paths differ in more than case), and where each was first.
+    seen: BTreeMap<(InstanceName, String), Place>,
+}
+
+/// A project while its images are read.
+struct Of<'p, 'a> {
+    node: &'p Node<'a>,
+    path: Option<&'p str>,
+    layers: &'p Layers<'a>,
+}
+
+impl<'a, 'r> Projects<'a, 'r> {
+    pub fn new(reader: &'r Reader<'a>, document: &Node<'a>) -> Self {
+        Self { reader, document: document.clone(), gitlabs: document.get(&root::GITLAB), seen: BTreeMap::new() }
+    }
+
+    /// Reads every project; hook secrets and signers written there go to `hooks` and `signers`.
+    pub fn read(mut self, hooks: &mut Hooks, signers: &mut Signers<'a>) -> Option<Vec<ProjectConfig>> {
+        let nodes = self.document.get(&root::PROJECT)?.list()?;
+        all(nodes.into_iter().map(|node| self.project(node, hooks, signers)))
+    }
+
+    fn project(&mut self, node: Node<'a>, hooks: &mut Hooks, signers: &mut Signers<'a>) -> Option<ProjectConfig> {
+        let named = node.get(&key::PROFILE);
+        let profile =
+            named.as_ref().and_then(|name| Some(self.reader.named(name, self.document.get(&root::PROFILE).as_ref(), "profile")?.1));
+        let profile_is_missing = named.is_some() && profile.is_none();
+        let layers = Layers([Some(node.clone()), profile, self.document.get(&root::DEFAULTS)].into_iter().flatten().collect());
+        let instance = self.instance(&node.place, &layers);
+        let path = node.get(&key::PATH).and_then(|path| path.text());
+        if let (Some(instance), Some(path)) = (&instance, path) {
+            self.once(instance, path, &node.place);
+            hooks.read_project(self.reader, &node, (instance, &ProjectPath(path.into())));
+        }
+        // What an unknown profile would have said seems to be missing here: that is no second problem.
+        if profile_is_missing {
+            return None;
+        }
+        let policies: Vec<_> =
+            self.document.get(&root::POLICY).into_iter().chain(layers.0.iter().filter_map(|l| l.get(&shared::POLICY))).collect();
+        let policy = policy::read(&policies, &node.place, self.reader.sink);
+        let release_tags = layers.parsed(&shared::RELEASE_TAGS, |text| Pattern::parse(text).ok());
+        let environments = match layers.get(&shared::ENVIRONMENTS) {
+            Some(node) => node.list().and_then(|list| all(list.iter().map(|node| Some(EnvironmentName(node.text()?.into()))))),
+            None => Some(vec![]),
+        };
+        let images = self.images(&Of { node: &node, path, layers: &layers }, policy.as_ref(), signers);
+        let watched = WatchedProject {
+            instance: instance?,
+            path: ProjectPath(path?.into()),
+            release_tags: release_tags?,
+            images: images?,
+            environments: environments?,
+        };
+        Some(ProjectConfig { watched, policy: policy? })
+    }
+
+    /// The project's server: the one it names, else the only one.
+    fn instance(&self, project: &Place, layers: &Layers<'a>) -> Option<InstanceName> {
+        let names: Vec<&str> = self.gitlabs.as_ref().map(Node::entries).unwrap_or_default().into_iter().map(|(name, _)| name).collect();
+        let name = match (layers.get(&shared::GITLAB), names.as_slice()) {
+            (Some(node), _) => self.reader.named(&node, self.gitlabs.as_ref(), "gitlab")?.0,
+            (None, [only]) => only,
+            // No server at all is a problem of the whole file.
+            (None, []) => return None,
+            (None, several) => {
+                let names = several.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(" or ");
+                self.reader.sink.add(project, format!("`gitlab` is missing: there are several servers; write gitlab = {names}"));
+                return None;
+            }
+        };
+        Some(InstanceName(name.into()))
+    }
+
+    /// A project may be there once: of two, which one counts would depend on their order.
+    fn once(&mut self, instance: &InstanceName, path: &str, place: &Place) {
+        match self.seen.entry((instance.clone(), path.to_ascii_lowercase())) {
+            Entry::Occupied(first) => {
+                let line = self.reader.sink.line(first.get().at);
+                self.reader.sink.add(place, format!("the project {} is there already, at line {line}", quoted(path)));
+            }
+            Entry::Vacant(free) => {
+                free.insert(place.clone());
+            }
+        }
+    }
+
+    fn images(&self, of: &Of<'_, 'a>, policy: Option<&Policy>, signers: &mut Signers<'a>) -> Option<Vec<WatchedImage>> {
+        let sink = self.reader.sink;
+        let Some(said) = of.layers.get(&shared::IMAGE) else {
+            sink.add(&of.node.place, "`image` is missing: the image repository that the project releases");
+            return None;
+        };
+        let mut names = BTreeMap::new();
+        let mut repositories = BTreeMap::new();
+        all(said.one_or_many().into_iter().map(|node| {
+            let image = self.image(of, &node, policy, signers)?;
+            let name = names.insert(image.name.clone(), node.place.at);
+            let repository = repositories.insert(image.repository.clone(), node.place.at);
+            if repository.is_some() {
+                sink.add(&node.place, format!("the image {} is there twice in this project", image.repository));
+            } else if name.is_some() {
+                sink.add(
+                    &node.place,
+                    format!("a second image of this project goes by the name {}; give one of them a `name`", quoted(&image.name)),
+                );
+            }
+            Some(image)
+        }))
+    }
+
+    fn image(&self, of: &Of<'_, 'a>, node: &Node<'a>, policy: Option<&Policy>, signers: &mut Signers<'a>) -> Option<WatchedImage> {
+        let layers = if node.is_table() { of.layers.below(node.clone()) } else { of.layers.clone() };
+        let signers = self.signers(of, &layers, node, signers);
+        let repository = self.repository(of, node);
+        let text = |key: &Key| layers.text(key).map(str::to_owned);
+        let template = |key: &Key| layers.parsed(key, |text| TagTemplate::parse(text).ok());
+        let (release_job, digest_file) = (text(&shared::RELEASE_JOB), text(&shared::DIGEST_FILE));
+        let (version_tag, commit_tag) = (template(&shared::VERSION_TAG), template(&shared::COMMIT_TAG));
+        let repository = repository?;
+        let name = match node.get(&image::NAME) {
+            Some(name) => name.text()?.to_owned(),
+            None => repository.path.rsplit('/').next()?.to_owned(),
+        };
+        let policy = policy?;
+        Some(WatchedImage {
+            name,
+            repository,
+            version_tag: version_tag?,
+            commit_tag: Some(commit_tag?).filter(|_| policy.commit_tag != Demand::Off),
+            release_job: release_job?,
+            digest_file: Some(digest_file?).filter(|_| policy.digest_file != Demand::Off),
+            signers: signers?,
+        })
+    }
+
+    fn repository(&self, of: &Of<'_, 'a>, node: &Node<'a>) -> Option<Repository> {
+        let said = node.text().or_else(|| node.get(&image::REPOSITORY)?.text())?;
+        let filled =
+            if said.contains(PATH_PLACEHOLDER) { said.replace(PATH_PLACEHOLDER, &of.path?.to_ascii_lowercase()) } else { said.into() };
+        match filled.parse() {
+            Ok(repository) => Some(repository),
+            // Only a path can be wrong here that the form's check could not see.
+            Err(why) if said.contains(PATH_PLACEHOLDER) && (forms::REPOSITORY.check)(said).is_ok() => {
+                self.reader.sink.add(
+                    &of.node.place,
+                    format!("{} is no image repository: {why}; give the project an `image` of its own", quoted(&filled)),
+                );
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// At least one signer (SR-01): an image that nobody must sign would pass unsigned.
+    fn signers(&self, of: &Of<'_, 'a>, layers: &Layers<'a>, image: &Node<'a>, signers: &mut Signers<'a>) -> Option<Vec<TrustedSigner>> {
+        let Some(said) = layers.get(&shared::SIGNER) else {
+            let place = if image.is_table() { &image.place } else { &of.node.place };
+            self.reader.sink.add(place, "`signer` is missing: whose signature counts, such as signer = { key_file = \"release.pub\" }");
+            return None;
+        };
+        let instance = self.instance(&of.node.place, of.layers);
+        let picked = all(said.one_or_many().iter().map(|node| {
+            let signer = signers.pick(node)?;
+            // Pipelines of one server cannot sign for a project on another: their certificates name projects of their own.
+            if let (Some(theirs), Some(ours)) = (&signer.instance, &instance)
+                && theirs != ours
+            {
+                self.reader
+                    .sink
+                    .add(&node.place, format!("signs for projects on {theirs}, but the project {} is on {ours}", of.node.place.path));
+                return None;
+            }
+            Some(signer.signer)
+        }))?;
+        Some(picked).filter(|picked| !picked.is_empty())
+    }
+}

@@ -1,0 +1,256 @@
+//! Bad files, each with every problem it must have.
+
+use super::*;
+
+/// A file whose first lines are right, up to a project's own lines.
+const GITLAB: &str = "[gitlab.main]\nurl = \"https://gitlab.example.com\"\ntoken = { env = \"TOKEN\" }\n";
+
+fn with_project(lines: &str) -> String {
+    format!("{GITLAB}[[project]]\npath = \"shop/api\"\n{lines}")
+}
+
+const IMAGE: &str = "image = \"registry.example.com/shop/api\"\n";
+const SIGNER: &str = "signer = { key_file = \"release.pub\" }\n";
+
+#[test]
+fn an_empty_file_is_refused_for_what_it_lacks() {
+    check("", &[(1, "", &["`gitlab` is missing"]), (1, "", &["`project` is missing"])]);
+    check(GITLAB, &[(1, "", &["`project` is missing"])]);
+    check(&format!("project = []\n{GITLAB}"), &[(1, "project", &["empty list"])]);
+}
+
+#[test]
+fn several_problems_are_all_told_in_the_order_of_the_lines() {
+    let text = "[gitlab.main]\nurl = \"http://gitlab.example.com\"\ntoken = \"hunter2\"\n\n[[project]]\npath = \"api\"\nimgae = \"x\"\nsigner = []\nrelease_tags = \"\"\n";
+    check(
+        text,
+        &[
+            (2, "gitlab.main.url", &["unencrypted", "https"]),
+            (3, "gitlab.main.token", &["never stands in this file", "{ env = "]),
+            (5, "project[0]", &["`image` is missing"]),
+            (6, "project[0].path", &["group/project"]),
+            (7, "project[0].imgae", &["did you mean `image`?"]),
+            (8, "project[0].signer", &["empty list"]),
+            (9, "project[0].release_tags", &["is empty", "'*'"]),
+        ],
+    );
+    let shown = parse(text).unwrap_err().to_string();
+    assert!(shown.lines().count() == 7 && shown.lines().all(|line| line.starts_with("bot.toml:")), "{shown}");
+}
+
+#[test]
+fn wrong_toml_says_where() {
+    let problems = parse("[gitlab.main]\nurl = \"x\ntoken = \"hunter2\"\n").unwrap_err();
+    assert_eq!((problems.list[0].line, problems.list[0].column), (Some(2), Some(9)), "{problems}");
+    assert!(problems.to_string().starts_with("bot.toml:2:9: is not TOML: "), "{problems}");
+    let twice =
+        with_project(&format!("{IMAGE}{SIGNER}path = \"shop/web\"\nsigner = {{ key_file = \"release.pub\", key_file = \"junk.pub\" }}\n"));
+    check(&twice, &[(8, "path", &["twice"]), (9, "signer", &["twice"]), (9, "key_file", &["twice"])]);
+}
+
+#[test]
+fn unknown_keys_are_told_with_the_nearest_or_all_known_ones() {
+    for (lines, path, words) in [
+        ("signers = \"x\"\n", "project[0].signers", ["did you mean `signer`?"].as_slice()),
+        ("relase_tags = \"v*\"\n", "project[0].relase_tags", &["did you mean `release_tags`?"]),
+        ("colour = 1\n", "project[0].colour", &["known are `path`", "`policy`"]),
+        ("[project.policy]\nsource = [\"push\"]\n", "project[0].policy.source", &["`sources`"]),
+        ("[log]\nformt = \"json\"\n", "log.formt", &["`format`"]),
+        ("[servr]\n", "servr", &["`server`"]),
+        ("[project.\"a\\u001b[31mb\"]\n", "project[0].\"a\\u{1b}[31mb\"", &["no key"]),
+    ] {
+        let text = with_project(&format!("{IMAGE}{SIGNER}{lines}"));
+        let line = 7 + usize::from(lines.contains("]\ns") || lines.contains("]\nf"));
+        check(&text, &[(line + 1, path, words)]);
+    }
+}
+
+#[test]
+fn wrong_kinds_say_what_is_accepted() {
+    for (lines, path, words) in [
+        ("release_job = 5\n", "project[0].release_job", ["must be a text", "is a number"].as_slice()),
+        ("environments = \"production\"\n", "project[0].environments", &["must be a list", "is a text"]),
+        ("environments = [\"a\", \"a\"]\n", "project[0].environments[1]", &["twice"]),
+        ("environments = []\n", "project[0].environments", &["empty list"]),
+        ("environments = [\" \"]\n", "project[0].environments[0]", &["is empty"]),
+        ("release_job = \"a\\u0007b\"\n", "project[0].release_job", &["control characters"]),
+        ("release_job = \" x\"\n", "project[0].release_job", &["space"]),
+        ("release_tags = \"v*.*\"\n", "project[0].release_tags", &["only at the end"]),
+        ("version_tag = \"latest\"\n", "project[0].version_tag", &["same for every release"]),
+        ("commit_tag = \"{branch}\"\n", "project[0].commit_tag", &["{short_sha}"]),
+        ("digest_file = \"../x\"\n", "project[0].digest_file", &["artifacts"]),
+        ("policy = { sources = [] }\n", "project[0].policy.sources", &["empty list"]),
+        ("policy = { sources = [\"merge_request_event\"] }\n", "project[0].policy.sources[0]", &["one of \"push\", "]),
+        ("policy = { digest_file = \"maybe\" }\n", "project[0].policy.digest_file", &["one of \"required\", \"warned\", \"off\""]),
+        ("profile = \"services\"\n", "project[0].profile", &["no [profile.services]", "there is no [profile.NAME] at all"]),
+        ("gitlab = \"mian\"\n", "project[0].gitlab", &["no [gitlab.mian]", "did you mean \"main\"?"]),
+        ("[catch_up]\nevery = \"0s\"\n", "catch_up.every", &["\"10s\" to \"1h\""]),
+        ("[server]\nlisten = \"8080\"\n", "server.listen", &["IP address with a port"]),
+        ("[server]\nlisten = \"0.0.0.0:80\"\n", "server.listen", &["`public_url`"]),
+        ("[signer]\nkey_file = \"release.pub\"\n", "signer.key_file", &["[signer.NAME]"]),
+        ("[registry.\"registry.example.com\"]\nplain_http = true\n", "registry.\"registry.example.com\".plain_http", &["this machine"]),
+        ("[registry.\"registry.example.com\"]\nusername = \"me\"\n", "registry.\"registry.example.com\".username", &["`password`"]),
+        ("[registry.\"r.example\"]\npassword = { env = \"P\" }\n", "registry.\"r.example\".password", &["`username`"]),
+    ] {
+        let text = with_project(&format!("{IMAGE}{SIGNER}{lines}"));
+        check(&text, &[(8 + usize::from(lines.starts_with('[')), path, words)]);
+    }
+}
+
+#[test]
+fn a_secret_that_is_not_there_is_told_without_what_was_written() {
+    for (secret, path, words) in [
+        ("\"hunter2\"", "", ["never stands in this file"].as_slice()),
+        ("{ env = \"UNSET_TOKEN\" }", ".env", &["environment variable UNSET_TOKEN is not set"]),
+        ("{ env = \"hunter2UNSET\" }", ".env", &["this environment variable is not set"]),
+        ("{ env = \"glpat-hunter2\" }", ".env", &["name of an environment variable"]),
+        ("{ env = \"EMPTY\" }", ".env", &["the secret is empty"]),
+        ("{ file = \"empty\" }", ".file", &["the secret is empty"]),
+        ("{ file = \"lines\" }", ".file", &["several lines"]),
+        ("{ file = \"hunter2\" }", ".file", &["does not exist", "folder of bot.toml"]),
+        ("{ file = \"keys\" }", ".file", &["not a regular file"]),
+        ("{ file = \"secret\", env = \"A\" }", "", &["exactly one of", "several"]),
+        ("{ }", "", &["exactly one of", "none"]),
+        ("{ vault = \"hunter2\" }", ".vault", &["known are `env`, `file`"]),
+        ("[]", "", &["empty list"]),
+        ("[{ env = \"SAME\" }, { env = \"SAME\" }]", "[1]", &["same secret", "line 8"]),
+        ("{ env = \"A_SIGNING\" }", "", &["webhook_signing_token"]),
+    ] {
+        let text = with_project(&format!("{IMAGE}{SIGNER}webhook_token = {secret}\n"));
+        let path = format!("project[0].webhook_token{path}");
+        let also_none = secret.contains("vault");
+        let mut expected: Vec<(usize, &str, &[&str])> = vec![(8, &path, words)];
+        if also_none {
+            expected.insert(0, (8, "project[0].webhook_token", &["exactly one of"]));
+        }
+        check(&text, &expected);
+    }
+    let text = with_project(&format!("{IMAGE}{SIGNER}webhook_signing_token = {{ env = \"PLAIN\" }}\n"));
+    check(&text, &[(8, "project[0].webhook_signing_token", &["whsec_"])]);
+}
+
+#[test]
+fn two_projects_may_not_share_a_hook_secret() {
+    let hook = "webhook_token = { env = \"HOOK\" }\n";
+    let text = with_project(&format!("{IMAGE}{SIGNER}{hook}[[project]]\npath = \"shop/web\"\n{IMAGE}{SIGNER}{hook}"));
+    check(&text, &[(13, "project[1].webhook_token", &["same secret", "line 8"])]);
+}
+
+#[test]
+fn only_public_keys_are_signers() {
+    for (signer, path, words) in [
+        ("{ key_file = \"private.pem\" }", ".key_file", ["private key", "public-key"].as_slice()),
+        ("{ key_file = \"cert.pem\" }", ".key_file", &["certificate"]),
+        ("{ key_file = \"junk.pub\" }", ".key_file", &["not a public key"]),
+        ("{ key_file = \"short.pub\" }", ".key_file", &["kind", "P-256"]),
+        ("{ key_file = \"two.pub\" }", ".key_file", &["several keys"]),
+        ("{ key_file = \"nowhere.pub\" }", ".key_file", &["nowhere.pub does not exist", "folder of bot.toml"]),
+        ("{ key = \"hunter2\" }", ".key", &["not a public key"]),
+        ("{ oidc = \"other\" }", ".oidc", &["no [gitlab.other]"]),
+        ("{ oidc = \"main\" }", ".oidc", &["trusted_root"]),
+        ("{ owner = \"me\" }", "", &["exactly one of `key_file`, `key`, `oidc`"]),
+        ("{ key_file = \"release.pub\", oidc = \"main\" }", "", &["exactly one of", "several"]),
+        ("\"release\"", "", &["no [signer.release]"]),
+    ] {
+        let text = with_project(&format!("{IMAGE}signer = {signer}\n"));
+        check(&text, &[(7, &format!("project[0].signer{path}"), words)]);
+    }
+    check(&with_project(IMAGE), &[(4, "project[0]", &["`signer` is missing"])]);
+    check(&with_project(SIGNER), &[(4, "project[0]", &["`image` is missing"])]);
+}
+
+#[test]
+fn one_signer_name_means_one_key() {
+    let text = with_project(&format!("{IMAGE}signer = [{{ key_file = \"release.pub\" }}, {{ key_file = \"keys/release.pub\" }}]\n"));
+    check(&text, &[(7, "project[0].signer[1]", &["another key", "release.pub"])]);
+    // The same key at two projects is one signer.
+    let twice = with_project(&format!("{IMAGE}{SIGNER}[[project]]\npath = \"shop/web\"\n{IMAGE}{SIGNER}"));
+    assert_eq!(parse(&twice).unwrap().signers.len(), 1);
+}
+
+#[test]
+fn keyless_trust_stays_with_its_own_server() {
+    let servers = format!(
+        "{GITLAB}trusted_root = \"trusted_root.json\"\n[gitlab.other]\nurl = \"https://other.example/git/\"\ntoken = {{ env = \"OTHER\" }}\n"
+    );
+    let project = |lines: &str| format!("{servers}[[project]]\npath = \"shop/api\"\n{IMAGE}{lines}");
+    check(
+        &project("gitlab = \"other\"\nsigner = { oidc = \"main\" }\n"),
+        &[(12, "project[0].signer", &["projects on main", "is on other"])],
+    );
+    check(&project(SIGNER), &[(8, "project[0]", &["`gitlab` is missing", "\"main\" or \"other\""])]);
+    let config = parse(&project("gitlab = \"main\"\nsigner = { oidc = \"main\" }\n")).unwrap();
+    let kind = &config.projects[0].watched.images[0].signers[0].kind;
+    assert_eq!(kind, &SignerKind::GitlabOidc { issuer: "https://gitlab.example.com".into() });
+    for (root, words) in [("junk.pub", "not a trusted_root.json"), ("root-without-authorities.json", "neither a certificate authority")] {
+        check(
+            &project(SIGNER).replace("trusted_root.json", root).replace(SIGNER, &format!("gitlab = \"main\"\n{SIGNER}")),
+            &[(4, "gitlab.main.trusted_root", &[words])],
+        );
+    }
+}
+
+#[test]
+fn nothing_is_watched_twice() {
+    let text = with_project(&format!("{IMAGE}{SIGNER}[[project]]\npath = \"Shop/API\"\n{IMAGE}{SIGNER}"));
+    check(&text, &[(8, "project[1]", &["\"Shop/API\" is there already, at line 4"])]);
+    let images =
+        "image = [\"r.example/{path}/web\", \"r.example/other/web\", \"r.example/{path}/web\", { repository = \"r.example/x\" }]\n";
+    check(
+        &with_project(&format!("{images}{SIGNER}")),
+        &[
+            (6, "project[0].image[1]", &["by the name \"web\"", "`name`"]),
+            (6, "project[0].image[2]", &["twice"]),
+            (6, "project[0].image[2]", &["twice"]),
+        ],
+    );
+}
+
+#[test]
+fn the_strictest_policy_counts_and_an_impossible_one_stops() {
+    let text =
+        |house: &str, project: &str| format!("{}[policy]\n{house}\n", with_project(&format!("{IMAGE}{SIGNER}policy = {{ {project} }}\n")));
+    let policy = |house: &str, project: &str| parse(&text(house, project)).unwrap().projects[0].clone();
+    let relaxed = policy("digest_file = \"required\"", "digest_file = \"off\"");
+    assert_eq!(relaxed.policy.digest_file, Demand::Required);
+    let off = policy("", "digest_file = \"off\", commit_tag = \"off\"");
+    assert_eq!(off.policy.digest_file, Demand::Off);
+    assert_eq!((&off.watched.images[0].digest_file, &off.watched.images[0].commit_tag), (&None, &None), "what is off is not looked for");
+    assert_eq!(policy("sources = [\"push\", \"web\"]", "sources = [\"web\", \"api\"]").policy.sources, ["web"]);
+    check(&text("sources = [\"push\"]", "sources = [\"web\"]"), &[(4, "project[0]", &["no pipeline source may release"])]);
+}
+
+#[test]
+fn a_wrong_default_is_told_once_at_its_own_line() {
+    let projects = format!("[[project]]\npath = \"shop/a\"\n{IMAGE}[[project]]\npath = \"shop/b\"\n{IMAGE}");
+    let text = format!("{GITLAB}{projects}[defaults]\nsigner = \"relase\"\n[signer.release]\nkey_file = \"release.pub\"\n");
+    check(&text, &[(11, "defaults.signer", &["did you mean \"release\"?"])]);
+}
+
+#[test]
+fn oversized_input_is_refused() {
+    let many = format!("project = [{}]\n{GITLAB}", "{},".repeat(10_001));
+    let problems = parse(&many).unwrap_err();
+    assert!(problems.list.iter().any(|problem| problem.says.contains("at most 10000")), "{}", problems.list.len());
+    check(
+        &with_project(&format!("{IMAGE}{SIGNER}release_job = \"{}\"\n", "x".repeat(5000))),
+        &[(8, "project[0].release_job", &["longer"])],
+    );
+    let folder = folder();
+    let file = folder.path().join("large.toml");
+    std::fs::write(&file, vec![b'#'; 1024 * 1024 + 1]).unwrap();
+    let problems = Config::load(&file).unwrap_err();
+    assert!(problems.to_string().contains("large.toml: this file is larger than 1048576 bytes"), "{problems}");
+    assert!(Config::load(&folder.path().join("none.toml")).unwrap_err().to_string().contains("this file does not exist"));
+}
+
+#[test]
+fn a_loaded_file_finds_its_files_in_its_own_folder() {
+    let folder = folder();
+    let file = folder.path().join("bot.toml");
+    // PATH is set wherever tests run.
+    std::fs::write(&file, with_project(&format!("{IMAGE}{SIGNER}")).replace("{ env = \"TOKEN\" }", "{ file = \"secret\" }")).unwrap();
+    let config = Config::load(&file).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.gitlabs[0].token.expose(), "hunter2-from-file");
+    assert_eq!(config.store, store::Settings::Sled { path: folder.path().join("countersign.sled") });
+}

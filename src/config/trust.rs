@@ -1,0 +1,164 @@
+//! Whom the operator trusts: public keys, a GitLab's own pipelines, and the trust root behind these.
+
+use std::collections::BTreeMap;
+
+use super::document::Node;
+use super::keys::{root, signer as key};
+use super::problem::Place;
+use super::reader::{Reader, read_text};
+use crate::facts::sigstore::{BadKey, PublicKey};
+use crate::facts::trust_root::TrustRoot;
+use crate::model::gitlab::InstanceName;
+use crate::model::signer::{SignerKind, SignerName, TrustedSigner};
+
+/// Bytes of a key file.
+const LARGEST_KEY: u64 = 16 * 1024;
+/// Bytes of a trusted_root.json: the public one has 7 KiB.
+const LARGEST_ROOT: u64 = 1024 * 1024;
+
+/// A trusted signer as the operator wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfiguredSigner {
+    pub signer: TrustedSigner,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// The GitLab whose pipelines sign; `None` for keys. It signs only for projects there.
+    pub instance: Option<InstanceName>,
+}
+
+/// The signers of the file, named ones and those written at a project, each once.
+pub struct Signers<'a> {
+    reader: &'a Reader<'a>,
+    gitlabs: Option<Node<'a>>,
+    named: Option<Node<'a>>,
+    read: BTreeMap<SignerName, Option<ConfiguredSigner>>,
+}
+
+impl<'a> Signers<'a> {
+    /// Reads every `[signer.NAME]`, used or not.
+    pub fn read(reader: &'a Reader<'a>, document: &Node<'a>) -> Self {
+        let (gitlabs, named) = (document.get(&root::GITLAB), document.get(&root::SIGNER));
+        let mut signers = Self { reader, gitlabs, named, read: BTreeMap::new() };
+        for (name, node) in signers.named.as_ref().map(Node::entries).unwrap_or_default() {
+            let signer = signers.signer(&node, Some(name));
+            signers.read.insert(SignerName(name.into()), signer);
+        }
+        signers
+    }
+
+    /// What a `signer` key says: a name or an inline table.
+    pub fn pick(&mut self, node: &Node<'a>) -> Option<ConfiguredSigner> {
+        if node.text().is_some() {
+            let (name, _) = self.reader.named(node, self.named.as_ref(), "signer")?;
+            return self.read.get(&SignerName(name.into())).cloned().flatten();
+        }
+        let signer = self.signer(node, None)?;
+        let name = signer.signer.name.clone();
+        // A name in a note must mean one key only.
+        match self.read.get(&name) {
+            Some(Some(known)) if known.signer.kind != signer.signer.kind => {
+                let says = format!("another key goes by the name {name} already; give this one a name of its own as [signer.NAME]");
+                self.reader.sink.add(&node.place, says);
+                return None;
+            }
+            Some(_) => {}
+            None => {
+                self.read.insert(name, Some(signer.clone()));
+            }
+        }
+        Some(signer)
+    }
+
+    /// Every signer read.
+    pub fn into_list(self) -> Vec<ConfiguredSigner> {
+        self.read.into_values().flatten().collect()
+    }
+
+    fn signer(&self, node: &Node<'a>, name: Option<&str>) -> Option<ConfiguredSigner> {
+        let mut instance = None;
+        let (derived, kind) = match (node.get(&key::KEY_FILE), node.get(&key::KEY), node.get(&key::OIDC)) {
+            (Some(file), None, None) => {
+                let path = self.reader.path(&file)?;
+                let pem = match read_text(&path, LARGEST_KEY) {
+                    Ok(pem) => pem,
+                    Err(why) => {
+                        self.reader.sink.add(&file.place, format!("{} {why}; paths start at the folder of bot.toml", path.display()));
+                        return None;
+                    }
+                };
+                let (_, kind) = self.key(&pem, &file.place)?;
+                (path.file_name()?.to_string_lossy().into_owned(), kind)
+            }
+            (None, Some(pem), None) => self.key(pem.text()?, &pem.place)?,
+            (None, None, Some(oidc)) => {
+                let (gitlab, settings) = self.reader.named(&oidc, self.gitlabs.as_ref(), "gitlab")?;
+                if settings.get(&super::keys::instance::TRUSTED_ROOT).is_none() {
+                    let says =
+                        format!("[gitlab.{gitlab}] needs `trusted_root`: without it no certificate of its pipelines can be verified");
+                    self.reader.sink.add(&oidc.place, says);
+                }
+                instance = Some(InstanceName(gitlab.into()));
+                (format!("oidc:{gitlab}"), SignerKind::GitlabOidc { issuer: super::instance::issuer(&settings)? })
+            }
+            // Not exactly one of the three: reported when the keys were checked.
+            _ => return None,
+        };
+        let owner = node.get(&key::OWNER).and_then(|owner| owner.text()).map(Into::into);
+        let name = SignerName(name.map_or(derived, Into::into));
+        Some(ConfiguredSigner { signer: TrustedSigner { name, kind }, owner, instance })
+    }
+
+    /// A public key, and a name made of its fingerprint.
+    fn key(&self, text: &str, place: &Place) -> Option<(String, SignerKind)> {
+        match public_key(text) {
+            Ok((pem, fingerprint)) => Some((format!("key-{fingerprint}"), SignerKind::Key { pem })),
+            Err(why) => {
+                self.reader.sink.add(place, why);
+                None
+            }
+        }
+    }
+}
+
+/// Reads a SubjectPublicKeyInfo PEM: the key, and twelve digits of its SHA-256. The error never quotes the text.
+fn public_key(text: &str) -> Result<(String, String), String> {
+    if text.contains("PRIVATE KEY") {
+        return Err("is a private key, which must not lie here; give the public key that belongs to it (`cosign public-key`)".into());
+    }
+    if text.contains("BEGIN CERTIFICATE") {
+        return Err("is a certificate; give the public key in PEM, which begins with -----BEGIN PUBLIC KEY-----".into());
+    }
+    if text.matches("-----BEGIN ").count() > 1 {
+        return Err("holds several keys; give each a signer of its own".into());
+    }
+    let key = PublicKey::from_pem(text).map_err(|bad| match bad {
+        BadKey::Pem => "is not a public key in PEM, which begins with -----BEGIN PUBLIC KEY-----",
+        BadKey::Kind(_) => {
+            "is a key of a kind that signatures cannot be verified with; ECDSA P-256, P-384 or P-521, RSA from 2048 bits and Ed25519 can"
+        }
+    })?;
+    Ok((text.trim().to_owned() + "\n", key.fingerprint().hex()[..12].into()))
+}
+
+/// Holds a trust root against its format, so that `serve` does not find out later.
+pub fn trusted_root(reader: &Reader<'_>, node: &Node<'_>) -> Option<crate::facts::trust_root::Settings> {
+    let path = reader.path(node)?;
+    let read =
+        read_text(&path, LARGEST_ROOT).and_then(|text| TrustRoot::parse(text.as_bytes()).map_err(|bad| format!("cannot be used: {bad}")));
+    match read {
+        Ok(root) if !root.certifies() => {
+            // SR-01: nothing in it could ever verify, or worse, nothing would have to.
+            reader.sink.add(&node.place, format!("{} names no certificate authority", path.display()));
+            None
+        }
+        Ok(_) => Some(crate::facts::trust_root::Settings { path }),
+        Err(why) => {
+            reader.sink.add(&node.place, format!("{} {why}; paths start at the folder of bot.toml", path.display()));
+            None
+        }
+    }
+}
+
+/// A real trust root for tests: the public one.
+#[cfg(test)]
+pub const PUBLIC_ROOT: &str = sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT;
