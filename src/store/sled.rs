@@ -70,9 +70,9 @@ impl SledStore {
     }
 
     fn open_now(path: &Path) -> Result<Self, StoreError> {
-        let (db, file) = folder::open(path)?;
-        let trees = Trees::open(&db)?;
-        let disk = Disk::load(db, file, trees.clone())?;
+        let durable = folder::open(path)?;
+        let trees = Trees::open(&durable.db)?;
+        let disk = Disk::load(durable, trees.clone())?;
         Ok(Self { writer: Writer::start(disk)?, trees })
     }
 

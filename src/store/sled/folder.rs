@@ -1,10 +1,12 @@
 //! The store's folder: whose it is, and that what was written is on the disk.
 //!
-//! Sled opens a folder of another version of itself, or one whose data file was lost, as an empty database without an error. An
-//! empty ledger would then look like a clean one, so the folder carries a marker, and the marker and the database one id.
+//! Sled opens a folder of another version of itself, or one whose data file was lost, as an empty database without an error, and
+//! it silently drops everything behind a damaged byte of its newest segment, as if a crash had cut it off. An emptied or shortened
+//! ledger would then look like a clean one. So the folder carries a marker, marker and database carry one id, and a counter of
+//! commits is kept both in the database and beside it: a database behind the counter has lost what was acknowledged.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::{CACHE, SEGMENT, StoreError, failed};
@@ -15,6 +17,9 @@ const FORMAT: &str = "countersign store, format 1, sled 0.34";
 /// Sled's own data file.
 const DATA: &str = "db";
 const ID_KEY: &str = "store-id";
+/// The counter beside the database: 20 digits, overwritten in place, so that a crash leaves the old or the new number.
+const COMMITS: &str = "commits";
+const COMMITS_KEY: &str = "commits";
 
 /// What the marker says.
 struct Marker {
@@ -23,43 +28,82 @@ struct Marker {
     id: String,
 }
 
-/// Opens the database of this folder, and its data file for syncing.
-pub(super) fn open(path: &Path) -> Result<(sled::Db, File), StoreError> {
-    let io = |what: &str, error: std::io::Error| StoreError(format!("{what} {}: {error}", path.display()));
-    create(path).map_err(|e| io("cannot create the folder", e))?;
+/// A database that survives a power loss when told to.
+pub(super) struct Durable {
+    pub(super) db: sled::Db,
+    data: File,
+    counter: File,
+    commits: u64,
+}
+
+/// Opens the database of this folder.
+pub(super) fn open(path: &Path) -> Result<Durable, StoreError> {
+    let io = |what: &str, error: std::io::Error| StoreError(format!("cannot {what} in {}: {error}", path.display()));
+    create(path).map_err(|e| io("make a folder", e))?;
     let marker = match read_marker(path)? {
         Some(marker) => marker,
         None => {
             check_empty(path)?;
             let marker = Marker { used: false, id: uuid::Uuid::now_v7().to_string() };
-            write_marker(path, &marker).map_err(|e| io("cannot write the marker in", e))?;
+            write_marker(path, &marker).map_err(|e| io("write the marker", e))?;
             marker
         }
     };
     let db = sled::Config::new().path(path).segment_size(SEGMENT).cache_capacity(CACHE).open().map_err(failed)?;
-    // For writing, because some systems sync no file opened only for reading.
-    let data = File::options().read(true).write(true).open(path.join(DATA)).map_err(|e| io("cannot open the data file in", e))?;
+    let lost = || {
+        StoreError(format!(
+            "the database in {} has lost data that was there before; restore the folder from a backup, or move it away to start afresh",
+            path.display()
+        ))
+    };
     match db.get(ID_KEY).map_err(failed)? {
         Some(id) if *id == *marker.id.as_bytes() => {}
         None if !marker.used => {
             db.insert(ID_KEY, marker.id.as_bytes()).map_err(failed)?;
         }
-        Some(_) | None => {
-            return Err(StoreError(format!(
-                "the database in {} is not the one that was there before, or has lost its data; restore the folder from a backup, or move it away to start afresh",
-                path.display()
-            )));
-        }
+        Some(_) | None => return Err(lost()),
     }
-    db.flush().map_err(failed)?;
+    let open = |name: &str, create| File::options().read(true).write(true).create(create).truncate(false).open(path.join(name));
+    let mut counter = open(COMMITS, !marker.used).map_err(|e| io("open the commit counter", e))?;
+    let mut beside = String::new();
+    counter.read_to_string(&mut beside).map_err(|e| io("read the commit counter", e))?;
+    let beside = if beside.is_empty() && !marker.used { 0 } else { beside.trim().parse::<u64>().map_err(|_| lost())? };
+    let inside = match db.get(COMMITS_KEY).map_err(failed)? {
+        Some(count) => u64::from_be_bytes(count.as_ref().try_into().map_err(|_| lost())?),
+        None => 0,
+    };
+    if inside < beside {
+        return Err(lost());
+    }
+    let data = open(DATA, false).map_err(|e| io("open the data file", e))?;
+    let mut durable = Durable { db, data, counter, commits: inside };
+    durable.commit(true)?;
     let sync = || -> std::io::Result<()> {
-        data.sync_all()?;
         File::open(path.join("conf"))?.sync_all()?;
         File::open(path.join("blobs"))?.sync_all()?;
         write_marker(path, &Marker { used: true, id: marker.id.clone() })
     };
-    sync().map_err(|e| io("cannot sync", e))?;
-    Ok((db, data))
+    sync().map_err(|e| io("sync", e))?;
+    Ok(durable)
+}
+
+impl Durable {
+    /// Returns when everything written so far is on the disk. Sled's own flush only starts the writing out (`sync_file_range`).
+    ///
+    /// With `record`, the counter beside the database is on the disk too, so that even a power loss and damage together cannot hide
+    /// that the log is shorter; without it, the operating system writes it when it likes.
+    pub(super) fn commit(&mut self, record: bool) -> Result<(), StoreError> {
+        let next = self.commits + 1;
+        self.db.insert(COMMITS_KEY, &next.to_be_bytes()).map_err(failed)?;
+        self.db.flush().map_err(failed)?;
+        let io = |error: std::io::Error| StoreError(format!("cannot sync: {error}"));
+        self.data.sync_all().map_err(io)?;
+        self.commits = next;
+        // Only now: a counter ahead of the database would call a crash a loss.
+        self.counter.seek(SeekFrom::Start(0)).map_err(io)?;
+        self.counter.write_all(format!("{next:020}").as_bytes()).map_err(io)?;
+        if record { self.counter.sync_all().map_err(io) } else { Ok(()) }
+    }
 }
 
 fn create(path: &Path) -> std::io::Result<()> {

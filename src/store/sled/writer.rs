@@ -1,7 +1,6 @@
 //! The one thread that writes. Because it is one, a read followed by a write needs no lock, and everything that arrives during a
 //! flush shares the next.
 
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -9,6 +8,7 @@ use std::thread::JoinHandle;
 use jiff::SignedDuration;
 use tokio::sync::{mpsc, oneshot};
 
+use super::folder::Durable;
 use super::{Change, PART, StoreError, Trees, failed, part_key};
 use crate::model::Timestamp;
 use crate::store::line::{Entry, Line};
@@ -111,15 +111,16 @@ pub(super) struct Disk {
     pub(super) line: Line,
     pub(super) log_end: u64,
     trees: Trees,
-    db: sled::Db,
-    file: File,
+    durable: Durable,
     /// Something written must reach the disk before it is answered.
     unsynced: bool,
+    /// A record is among it.
+    appended: bool,
     fault: Option<StoreError>,
 }
 
 impl Disk {
-    pub(super) fn load(db: sled::Db, file: File, trees: Trees) -> Result<Self, StoreError> {
+    pub(super) fn load(durable: Durable, trees: Trees) -> Result<Self, StoreError> {
         let mut entries = vec![];
         for item in trees.queue.iter() {
             let (key, value) = item.map_err(failed)?;
@@ -136,7 +137,7 @@ impl Disk {
                 break;
             }
         }
-        Ok(Self { line: Line::restore(entries), log_end, trees, db, file, unsynced: false, fault: None })
+        Ok(Self { line: Line::restore(entries), log_end, trees, durable, unsynced: false, appended: false, fault: None })
     }
 
     /// Changes the line and its copy on disk.
@@ -179,6 +180,7 @@ impl Disk {
         }
         let written = self.write_record(seq, record);
         self.noted(true, written)?;
+        self.appended = true;
         self.log_end += 1;
         Ok(true)
     }
@@ -205,16 +207,14 @@ impl Disk {
         written
     }
 
-    /// Sled's flush only starts the writing out (`sync_file_range`); the sync makes it survive a power loss.
     fn flush(&mut self) -> Result<(), StoreError> {
         if let Some(fault) = self.fault.take() {
             return Err(fault);
         }
-        if std::mem::take(&mut self.unsynced) {
-            self.db.flush().map_err(failed)?;
-            self.file.sync_all().map_err(|e| StoreError(format!("cannot sync the data file: {e}")))?;
+        if !std::mem::take(&mut self.unsynced) {
+            return Ok(());
         }
-        Ok(())
+        self.durable.commit(std::mem::take(&mut self.appended))
     }
 }
 
