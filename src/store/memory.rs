@@ -90,7 +90,8 @@ impl Store for MemoryStore {
     async fn scan(&self, space: Space, prefix: &str, limit: usize) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         let state = self.state();
         let Some(keys) = state.spaces.get(&space) else { return Ok(vec![]) };
-        let found = keys.range::<str, _>((Bound::Included(prefix), Bound::Unbounded)).take_while(|(key, _)| key.starts_with(prefix)).take(limit);
+        let found =
+            keys.range::<str, _>((Bound::Included(prefix), Bound::Unbounded)).take_while(|(key, _)| key.starts_with(prefix)).take(limit);
         Ok(found.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 

@@ -74,8 +74,7 @@ pub enum Space {
 
 impl Space {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Cursor, Self::Sighting, Self::Note, Self::Command, Self::Verdict, Self::Intent, Self::Ledger];
+    pub const ALL: [Self; 7] = [Self::Cursor, Self::Sighting, Self::Note, Self::Command, Self::Verdict, Self::Intent, Self::Ledger];
 
     /// The name it has on disk, kept for ever.
     pub fn name(self) -> &'static str {

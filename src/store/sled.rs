@@ -77,10 +77,7 @@ impl SledStore {
     }
 
     /// Reads outside the writer's thread.
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Trees) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Trees) -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
         self.writer.sound()?;
         let trees = self.trees.clone();
         match tokio::task::spawn_blocking(move || read(&trees)).await {
