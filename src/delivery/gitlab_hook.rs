@@ -158,10 +158,9 @@ impl Body<'_> {
                 let name = ref_name(&self.git_ref.0)?.strip_prefix("refs/tags/").filter(|name| !name.is_empty())?;
                 Some(What::Tag { name: name.into() })
             }
-            Kind::Note if object?.noteable_type.0.as_deref() == Some("MergeRequest") => Some(What::Note {
-                merge_request: MergeRequestIid(self.merge_request.0.as_ref()?.iid.0?),
-                note: NoteId(object?.id.0?),
-            }),
+            Kind::Note if object?.noteable_type.0.as_deref() == Some("MergeRequest") => {
+                Some(What::Note { merge_request: MergeRequestIid(self.merge_request.0.as_ref()?.iid.0?), note: NoteId(object?.id.0?) })
+            }
             Kind::Release => Some(What::Release { tag: ref_name(&self.tag.0)?.into() }),
             Kind::Deployment => Some(What::Deployment { id: DeploymentId(self.deployment_id.0?) }),
             Kind::MergeRequest => Some(What::MergeRequest { iid: MergeRequestIid(object?.iid.0?) }),
