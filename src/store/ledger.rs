@@ -6,8 +6,6 @@
 mod ask;
 mod entry;
 mod index;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 
@@ -309,3 +307,6 @@ fn read(seq: u64, bytes: &[u8]) -> Result<Entry, LedgerError> {
     let record = serde_json::from_slice::<Record>(bytes);
     record.map(|record| record.entry).map_err(|_| LedgerError::Broken(Break { seq, fault: Fault::Unreadable }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::gitlab_hook::{self, Delivery, Kind, Unreadable};
 use super::body::{self, Stopped};
-use super::keys::{Admission, Allowance};
+use super::keys::{Admission, Allowance, Head};
 use super::{Face, REQUEST_TIME};
 use crate::event::Hint;
 use crate::model::Timestamp;
@@ -110,7 +110,8 @@ pub(super) async fn deliver(
 async fn answer(face: &Arc<Face>, instance: &str, headers: &HeaderMap, (body, about): (Body, &mut About)) -> Answer {
     let deadline = Instant::now() + REQUEST_TIME - ANSWER_TIME;
     let now = Timestamp::now();
-    let allowance = face.keys.head(instance, headers, now).allowance();
+    let head = face.keys.head(instance, headers, now);
+    let allowance = head.allowance();
     if allowance == Allowance::Nothing {
         body::drain(body).await;
         return Answer::Refused;
@@ -125,10 +126,10 @@ async fn answer(face: &Arc<Face>, instance: &str, headers: &HeaderMap, (body, ab
     about.bytes = whole.bytes.len();
     let judged = if whole.is_large() {
         let (face, instance, headers, bytes) = (face.clone(), instance.to_owned(), headers.clone(), whole.bytes.clone());
-        let judging = tokio::task::spawn_blocking(move || judge(&face, &instance, &headers, (&bytes, now)));
-        judging.await.unwrap_or((Admission::Refused, Err(Unreadable)))
+        let judging = move || judge(&face.keys.head(&instance, &headers, now), &headers, &bytes);
+        tokio::task::spawn_blocking(judging).await.unwrap_or((Admission::Refused, Err(Unreadable)))
     } else {
-        judge(face, instance, headers, (&whole.bytes, now))
+        judge(&head, headers, &whole.bytes)
     };
     drop(whole);
     let hints = match judged {
@@ -149,10 +150,10 @@ async fn answer(face: &Arc<Face>, instance: &str, headers: &HeaderMap, (body, ab
 
 /// Reads the body and decides whether to believe that it was sent by whom it says. Reading comes first because the project it
 /// claims names the secrets to try; what was read is used only if one of them fits.
-fn judge(face: &Face, instance: &str, headers: &HeaderMap, (bytes, now): (&[u8], Timestamp)) -> (Admission, Result<Delivery, Unreadable>) {
+fn judge(head: &Head<'_>, headers: &HeaderMap, bytes: &[u8]) -> (Admission, Result<Delivery, Unreadable>) {
     let delivery = gitlab_hook::read(bytes);
     let claimed = delivery.as_ref().ok().and_then(|delivery| delivery.project_path.as_deref());
-    (face.keys.head(instance, headers, now).admit(headers, bytes, claimed), delivery)
+    (head.admit(headers, bytes, claimed), delivery)
 }
 
 /// Durable before it is answered.

@@ -355,10 +355,49 @@ async fn strangers_cost_at_most_64_kib() {
             for chunked in [false, true] {
                 let (status, read) = server.flood(head, chunked).await;
                 assert!(status.is_none_or(|status| status == 401), "{head:?}: {status:?}");
+                println!("{read} bytes read of {head:?}, chunked {chunked}");
                 assert!(read > 0 && read <= STRANGER, "{head:?}, chunked {chunked}: {read} bytes were read");
             }
         }
     }
+}
+
+/// A hook that has nothing but a signing token: its large bodies are read before they are believed, in two places in all.
+#[tokio::test]
+async fn senders_that_only_their_body_proves_have_two_places() {
+    let server = server(vec![signing(KEY)]).await;
+    let now = Timestamp::now().as_second();
+    let head = format!(
+        "POST /hooks/gitlab/main HTTP/1.1\r\nHost: x\r\nwebhook-id: m\r\nwebhook-timestamp: {now}\r\nwebhook-signature: v1,AAAA\r\nContent-Length: 20000000\r\n\r\n"
+    );
+    let mut squatters = vec![];
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b' '; 100_000]).await.unwrap();
+        squatters.push(stream);
+    }
+    let settled = async || {
+        let mut before = 0;
+        while before != server.read.load(Ordering::Relaxed) {
+            before = server.read.load(Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        before
+    };
+    let before = settled().await;
+    assert!(before >= 200_000, "both have a place: {before}");
+    let mut third = TcpStream::connect(server.address).await.unwrap();
+    third.write_all(head.as_bytes()).await.unwrap();
+    let _ = timeout(Duration::from_millis(500), third.write_all(&vec![b' '; 10_000_000])).await;
+    let read = settled().await - before;
+    assert!(read > 0 && read <= STRANGER, "without a place: {read}");
+
+    let little = pipeline("shop/api", 30_000);
+    assert_eq!(server.post(signed(KEY, &little, 0), little).await, 202, "little ones need no place");
+    drop((squatters, third));
+    let large = pipeline("shop/api", 1_000_000);
+    assert_eq!(server.post(signed(KEY, &large, 0), large).await, 202, "places become free again");
 }
 
 #[tokio::test]

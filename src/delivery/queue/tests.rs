@@ -193,6 +193,19 @@ async fn stopping_lets_short_work_end_and_puts_long_work_back() {
     assert_eq!(store.depth().await.unwrap(), Depth { waiting: 2, claimed: 0 }, "the long one and the one that never began");
 }
 
+#[tokio::test]
+async fn work_whose_claim_was_lost_is_dropped() {
+    let bench = bench(FAST, &[hint(1, 1)], |_, _| Does::Take(Duration::from_secs(60))).await;
+    bench.until("the work", async |bench| bench.script.began.lock().unwrap().len() == 1).await;
+    // Another replica, for which the lease has ended.
+    let later = Timestamp::now() + jiff::SignedDuration::from_secs(3600);
+    let other = bench.queue.store().claim(later, jiff::SignedDuration::from_secs(60)).await.unwrap().unwrap();
+    bench.until("the loss", async |bench| bench.counted("countersign_work_total{outcome=\"lost\"} 1")).await;
+    assert_eq!(bench.queue.store().depth().await.unwrap(), Depth { waiting: 0, claimed: 1 }, "the other still holds it");
+    bench.queue.store().finish(&other).await.unwrap();
+    assert_eq!(bench.stop().await.len(), 1);
+}
+
 #[test]
 fn pauses_double_up_to_the_longest() {
     let pace = Pace::default();
