@@ -26,6 +26,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Outside crate → the files and folders it may appear in.
 const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["src/delivery", "src/sandbox"]),
+    ("hyper", &["src/delivery/http"]),
+    ("hyper_util", &["src/delivery/http"]),
+    ("prometheus_client", &["src/delivery/metrics"]),
+    ("standardwebhooks", &["src/delivery/http"]),
     ("gitlab", &["src/gitlab_client", "src/facts/gitlab", "src/effects"]),
     ("oci_client", &["src/facts/registry", "src/effects/promote", "src/sandbox/publish"]),
     ("sigstore_verify", &["src/facts/sigstore", "src/facts/trust_root"]),

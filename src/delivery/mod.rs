@@ -2,6 +2,7 @@
 
 pub mod gitlab_hook;
 pub mod http;
+pub mod log;
 pub mod metrics;
 pub mod queue;
 pub mod schedule;

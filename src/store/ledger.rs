@@ -1,1 +1,312 @@
-//! The append-only, chained record on top of a store.
+//! The record of what was judged, seen, intended and done: append-only, every record chained to the one before by its SHA-256.
+//!
+//! The log is the truth. Everything it is asked for by name is found through [`index`], keyed state that names records by number
+//! and can be made again from the log. Several replicas may append; each follows what the others wrote before it answers.
+
+mod ask;
+mod entry;
+mod index;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::{Mutex, MutexGuard};
+use uuid::Uuid;
+
+pub use entry::{CommandSeen, Entry};
+
+use super::{Space, Store, StoreError};
+use crate::model::gitlab::ProjectKey;
+use crate::model::{Digest, Repository};
+use crate::verdict::Verdict;
+use crate::verdict::facts::Sighting;
+use entry::{Body, Record};
+
+/// Records read at once while walking.
+const PAGE: usize = 64;
+/// Tries to append against other replicas; each lost try means that another one succeeded.
+const TRIES: usize = 100;
+/// Where the indices reach, in [`Space::Ledger`].
+const HEAD: &str = "head";
+
+/// Why the ledger could not be asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Somebody or something changed the past: nothing may be promoted on this record (SR-22).
+    #[error("the ledger is broken: {0}")]
+    Broken(Break),
+}
+
+/// The first place where the chain does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("record {seq}: {fault}")]
+pub struct Break {
+    pub seq: u64,
+    pub fault: Fault,
+}
+
+/// What is wrong with a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("it is missing")]
+    Missing,
+    #[error("it is no record of ours")]
+    Unreadable,
+    #[error("it names another record before it than the one that is there")]
+    Chain,
+    #[error("it is not the one that was there before")]
+    Replaced,
+}
+
+/// The result of a walk over the whole chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Walk {
+    /// Records that hold, from the first on.
+    pub records: u64,
+    /// SHA-256 of the last of them: whoever keeps it elsewhere can later tell that no earlier one was changed.
+    pub head: Option<Digest>,
+    pub broken: Option<Break>,
+}
+
+/// The ledger on a store.
+pub struct Ledger {
+    store: Arc<dyn Store>,
+    /// One writer at a time in this process; others are met in [`Store::append`].
+    head: Mutex<Head>,
+}
+
+/// Up to where the chain is checked and indexed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+struct Head {
+    next: u64,
+    hash: Option<Digest>,
+}
+
+impl Ledger {
+    /// Checks the head of the chain and brings the indices up to it; makes them anew when they are not there.
+    pub async fn open(store: Arc<dyn Store>) -> Result<Self, LedgerError> {
+        let ledger = Self { store, head: Mutex::default() };
+        match ledger.stored_head().await? {
+            Some(head) => {
+                ledger.check_head(head).await?;
+                *ledger.head.lock().await = head;
+                ledger.follow().await?;
+            }
+            None => ledger.rebuild().await?,
+        }
+        Ok(ledger)
+    }
+
+    /// Walks the whole chain and says where it first breaks.
+    pub async fn verify(&self) -> Result<Walk, StoreError> {
+        let head = match self.stored_head().await {
+            Ok(head) => head.unwrap_or_default(),
+            Err(LedgerError::Store(error)) => return Err(error),
+            Err(LedgerError::Broken(broken)) => return Ok(Walk { records: 0, head: None, broken: Some(broken) }),
+        };
+        let end = self.store.log_end().await?.max(head.next);
+        let mut at = Head::default();
+        let mut broken = None;
+        while at.next < end && broken.is_none() {
+            let page = self.store.log(at.next, PAGE).await?;
+            if page.is_empty() {
+                broken = Some(Break { seq: at.next, fault: Fault::Missing });
+            }
+            for (seq, bytes) in page {
+                match at.step(seq, &bytes) {
+                    Ok((next, _)) if next.next == head.next && next.hash != head.hash => {
+                        broken = Some(Break { seq, fault: Fault::Replaced });
+                    }
+                    Ok((next, _)) => {
+                        at = next;
+                        continue;
+                    }
+                    Err(fault) => broken = Some(fault),
+                }
+                break;
+            }
+        }
+        Ok(Walk { records: at.next, head: at.hash, broken })
+    }
+
+    /// Makes the indices anew from the log, checking the chain on the way. Marks of executed commands are only added to: one that
+    /// is not yet in the log has still been taken.
+    pub async fn rebuild(&self) -> Result<(), LedgerError> {
+        let mut head = self.head.lock().await;
+        for space in [Space::Sighting, Space::Note, Space::Verdict, Space::Intent] {
+            loop {
+                let keys = self.store.scan(space, "", PAGE).await?;
+                if keys.is_empty() {
+                    break;
+                }
+                for (key, _) in keys {
+                    self.store.delete(space, &key).await?;
+                }
+            }
+        }
+        *head = Head::default();
+        self.catch_up(&mut head).await
+    }
+
+    /// Records from `seq` on with their numbers, for an export.
+    pub async fn entries(&self, seq: u64, limit: usize) -> Result<Vec<(u64, Entry)>, LedgerError> {
+        let page = self.store.log(seq, limit).await?;
+        page.into_iter().map(|(seq, bytes)| Ok((seq, read(seq, &bytes)?))).collect()
+    }
+
+    /// Records an entry; it is durable and found by name when this returns.
+    pub async fn append(&self, entry: &Entry) -> Result<u64, LedgerError> {
+        let head = self.head.lock().await;
+        self.append_behind(head, entry).await
+    }
+
+    async fn append_behind(&self, mut head: MutexGuard<'_, Head>, entry: &Entry) -> Result<u64, LedgerError> {
+        for _ in 0..TRIES {
+            let body = Body { seq: head.next, prev: head.hash, entry };
+            let bytes = serde_json::to_vec(&body).map_err(|e| StoreError(format!("an entry cannot be written: {e}")))?;
+            let seq = head.next;
+            if self.store.append(seq, &bytes).await? {
+                self.advance(&mut head, seq, &bytes).await?;
+                self.keep(*head).await?;
+                return Ok(seq);
+            }
+            // Another replica was faster. If it left nothing to follow, the log is not what it was.
+            self.catch_up(&mut head).await?;
+            if head.next == seq {
+                return Err(LedgerError::Broken(Break { seq, fault: Fault::Missing }));
+            }
+        }
+        Err(StoreError(format!("{TRIES} tries to append were overtaken by other replicas")).into())
+    }
+
+    /// Takes in what other replicas appended since.
+    async fn follow(&self) -> Result<(), LedgerError> {
+        let mut head = self.head.lock().await;
+        let end = self.store.log_end().await?;
+        if end < head.next {
+            return Err(LedgerError::Broken(Break { seq: end, fault: Fault::Missing }));
+        }
+        if end == head.next { Ok(()) } else { self.catch_up(&mut head).await }
+    }
+
+    async fn catch_up(&self, head: &mut Head) -> Result<(), LedgerError> {
+        let before = *head;
+        loop {
+            let page = self.store.log(head.next, PAGE).await?;
+            if page.is_empty() {
+                break;
+            }
+            for (seq, bytes) in page {
+                self.advance(head, seq, &bytes).await?;
+            }
+        }
+        let end = self.store.log_end().await?;
+        if end > head.next && self.store.log(head.next, 1).await?.is_empty() {
+            return Err(LedgerError::Broken(Break { seq: head.next, fault: Fault::Missing }));
+        }
+        if *head == before && before.next > 0 { Ok(()) } else { self.keep(*head).await }
+    }
+
+    /// Checks one record against the chain, and indexes it.
+    async fn advance(&self, head: &mut Head, seq: u64, bytes: &[u8]) -> Result<(), LedgerError> {
+        let (next, entry) = head.step(seq, bytes).map_err(LedgerError::Broken)?;
+        index::add(&*self.store, seq, &entry).await?;
+        *head = next;
+        Ok(())
+    }
+
+    /// Remembers where the indices reach. Replicas may write it in any order: one that is behind only repeats work.
+    async fn keep(&self, head: Head) -> Result<(), LedgerError> {
+        let text = serde_json::to_vec(&head).map_err(|e| StoreError(format!("the head cannot be written: {e}")))?;
+        Ok(self.store.put(Space::Ledger, HEAD, &text).await?)
+    }
+
+    async fn stored_head(&self) -> Result<Option<Head>, LedgerError> {
+        let Some(text) = self.store.get(Space::Ledger, HEAD).await? else { return Ok(None) };
+        let head = serde_json::from_slice(&text).map_err(|_| Break { seq: 0, fault: Fault::Unreadable });
+        head.map(Some).map_err(LedgerError::Broken)
+    }
+
+    /// The newest record we know of is still there, and still the same.
+    async fn check_head(&self, head: Head) -> Result<(), LedgerError> {
+        let Some(last) = head.next.checked_sub(1) else { return Ok(()) };
+        let broken = |fault| LedgerError::Broken(Break { seq: last, fault });
+        let (_, bytes) = self.store.log(last, 1).await?.pop().ok_or_else(|| broken(Fault::Missing))?;
+        if Some(Digest::of(&bytes)) == head.hash { Ok(()) } else { Err(broken(Fault::Replaced)) }
+    }
+
+    /// One record by number.
+    async fn entry(&self, seq: u64) -> Result<Entry, LedgerError> {
+        let found = self.store.log(seq, 1).await?.pop().filter(|(found, _)| *found == seq);
+        let (_, bytes) = found.ok_or(LedgerError::Broken(Break { seq, fault: Fault::Missing }))?;
+        read(seq, &bytes)
+    }
+
+    /// The records behind a prefix of the index, at most `limit`, in key order.
+    async fn found(&self, space: Space, prefix: &str, limit: usize) -> Result<Vec<(u64, Entry)>, LedgerError> {
+        self.follow().await?;
+        let mut entries = vec![];
+        for (key, value) in self.store.scan(space, prefix, limit).await? {
+            let seq = index::seq(&value).ok_or_else(|| StoreError(format!("the index entry {key} cannot be read; rebuild the indices")))?;
+            entries.push((seq, self.entry(seq).await?));
+        }
+        Ok(entries)
+    }
+}
+
+/// What is recorded.
+impl Ledger {
+    /// Records a verdict and gives it its id.
+    pub async fn record_verdict(&self, verdict: &Verdict) -> Result<Uuid, LedgerError> {
+        let id = Uuid::now_v7();
+        self.append(&Entry::Verdict { id, verdict: Box::new(verdict.clone()) }).await?;
+        Ok(id)
+    }
+
+    /// Records that a digest was seen; `false` if exactly that is recorded already.
+    pub async fn record_sighting(&self, project: &ProjectKey, image: &Repository, sighting: &Sighting) -> Result<bool, LedgerError> {
+        let mut head = self.head.lock().await;
+        self.catch_up(&mut head).await?;
+        if self.store.get(Space::Sighting, &index::same(project, image, sighting)).await?.is_some() {
+            return Ok(false);
+        }
+        let entry = Entry::Seen { project: project.clone(), image: image.clone(), sighting: sighting.clone() };
+        self.append_behind(head, &entry).await.map(|_| true)
+    }
+
+    /// Takes a command for execution: `true` only for the first who asks about this note, across replicas and restarts (SR-06).
+    /// Whoever gets `true` and dies has executed nothing, and nobody else will.
+    pub async fn begin_command(&self, command: &CommandSeen) -> Result<bool, LedgerError> {
+        let key = index::command(&command.project, command.merge_request, command.note);
+        if !self.store.put_new(Space::Command, &key, b"taken").await? {
+            return Ok(false);
+        }
+        self.append(&Entry::Command(command.clone())).await?;
+        Ok(true)
+    }
+}
+
+impl Head {
+    /// The head behind this record, if it is the next of the chain.
+    fn step(&self, seq: u64, bytes: &[u8]) -> Result<(Self, Entry), Break> {
+        let broken = |fault| Break { seq: self.next, fault };
+        if seq != self.next {
+            return Err(broken(Fault::Missing));
+        }
+        let record: Record = serde_json::from_slice(bytes).map_err(|_| broken(Fault::Unreadable))?;
+        if record.seq != seq || record.prev != self.hash {
+            return Err(broken(Fault::Chain));
+        }
+        Ok((Self { next: seq + 1, hash: Some(Digest::of(bytes)) }, record.entry))
+    }
+}
+
+fn read(seq: u64, bytes: &[u8]) -> Result<Entry, LedgerError> {
+    let record = serde_json::from_slice::<Record>(bytes);
+    record.map(|record| record.entry).map_err(|_| LedgerError::Broken(Break { seq, fault: Fault::Unreadable }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! What the ledger is asked.
+
+use std::collections::{BTreeMap, HashSet};
+
+use uuid::Uuid;
+
+use super::super::{Space, StoreError};
+use super::{Entry, Ledger, LedgerError, index};
+use crate::effects::{Done, Effect};
+use crate::model::gitlab::{CommitSha, MergeRequestIid, NoteId, ProjectKey};
+use crate::model::{Digest, Repository, Timestamp};
+use crate::verdict::Verdict;
+use crate::verdict::facts::Sighting;
+
+/// Sightings of one commit or release. Rebuilding a release that often is an incident, and an answer that left some out would
+/// be wrong, so more is an error.
+const MAX_SIGHTINGS: usize = 1_000;
+
+impl Ledger {
+    /// Every digest seen for this commit or this release of an image, first seen first, each once.
+    pub async fn sightings(
+        &self,
+        project: &ProjectKey,
+        image: &Repository,
+        commit: Option<&CommitSha>,
+        release: Option<&str>,
+    ) -> Result<Vec<Sighting>, LedgerError> {
+        let prefixes =
+            [commit.map(|commit| index::by_commit(project, image, commit)), release.map(|tag| index::by_release(project, image, tag))];
+        let mut found = BTreeMap::new();
+        for prefix in prefixes.into_iter().flatten() {
+            let entries = self.found(Space::Sighting, &prefix, MAX_SIGHTINGS + 1).await?;
+            if entries.len() > MAX_SIGHTINGS {
+                return Err(StoreError(format!("more than {MAX_SIGHTINGS} sightings of one commit or release")).into());
+            }
+            found.extend(entries);
+        }
+        let mut digests = HashSet::new();
+        let sightings = found.into_values().filter_map(|entry| match entry {
+            Entry::Seen { sighting, .. } => digests.insert(sighting.digest).then_some(sighting),
+            Entry::Verdict { .. } | Entry::Intended { .. } | Entry::Done { .. } | Entry::NotDone { .. } | Entry::Command(_) => None,
+        });
+        Ok(sightings.collect())
+    }
+
+    /// The release a digest was first seen under.
+    pub async fn release_of_digest(
+        &self,
+        project: &ProjectKey,
+        image: &Repository,
+        digest: &Digest,
+    ) -> Result<Option<String>, LedgerError> {
+        let entries = self.found(Space::Sighting, &index::released(project, image, digest), 1).await?;
+        Ok(entries.into_iter().find_map(|(_, entry)| match entry {
+            Entry::Seen { sighting, .. } => sighting.release,
+            Entry::Verdict { .. } | Entry::Intended { .. } | Entry::Done { .. } | Entry::NotDone { .. } | Entry::Command(_) => None,
+        }))
+    }
+
+    /// The id of our sticky note on a merge request: as we wrote it, never as GitLab's text has it (SR-11).
+    pub async fn sticky_note(&self, project: &ProjectKey, merge_request: MergeRequestIid) -> Result<Option<NoteId>, LedgerError> {
+        let key = Effect::StickyNote { project: project.clone(), merge_request, body: String::new(), note: None }.key();
+        let entries = self.found(Space::Note, &index::effect(&key), 1).await?;
+        Ok(entries.into_iter().find_map(|(_, entry)| match entry {
+            Entry::Done { done: Done::Wrote { note } | Done::Unchanged { note }, .. } => note,
+            Entry::Done { done: Done::Waiting, .. }
+            | Entry::Seen { .. }
+            | Entry::Verdict { .. }
+            | Entry::Intended { .. }
+            | Entry::NotDone { .. }
+            | Entry::Command(_) => None,
+        }))
+    }
+
+    /// Since when an effect is intended without a known outcome.
+    pub async fn open_intent(&self, effect_key: &str) -> Result<Option<Timestamp>, LedgerError> {
+        let newest = self.found(Space::Intent, &index::effect(effect_key), 1).await?;
+        Ok(newest.into_iter().find_map(|(_, entry)| match entry {
+            Entry::Intended { at, .. } => Some(at),
+            Entry::Done { .. } | Entry::NotDone { .. } | Entry::Seen { .. } | Entry::Verdict { .. } | Entry::Command(_) => None,
+        }))
+    }
+
+    pub async fn verdict(&self, id: Uuid) -> Result<Option<Verdict>, LedgerError> {
+        Ok(self.verdicts(&index::verdict_id(id), 1).await?.pop().map(|(_, verdict)| verdict))
+    }
+
+    /// The verdicts about these bytes, newest first.
+    pub async fn verdicts_of_digest(&self, digest: &Digest, limit: usize) -> Result<Vec<(Uuid, Verdict)>, LedgerError> {
+        self.verdicts(&index::verdict_digest(digest), limit).await
+    }
+
+    /// The newest verdict about an image of a release.
+    pub async fn latest_verdict(
+        &self,
+        project: &ProjectKey,
+        image: &Repository,
+        release: &str,
+    ) -> Result<Option<(Uuid, Verdict)>, LedgerError> {
+        Ok(self.verdicts(&index::verdict_place(project, image, release), 1).await?.pop())
+    }
+
+    async fn verdicts(&self, prefix: &str, limit: usize) -> Result<Vec<(Uuid, Verdict)>, LedgerError> {
+        let entries = self.found(Space::Verdict, prefix, limit).await?;
+        let verdicts = entries.into_iter().filter_map(|(_, entry)| match entry {
+            Entry::Verdict { id, verdict } => Some((id, *verdict)),
+            Entry::Seen { .. } | Entry::Intended { .. } | Entry::Done { .. } | Entry::NotDone { .. } | Entry::Command(_) => None,
+        });
+        Ok(verdicts.collect())
+    }
+}

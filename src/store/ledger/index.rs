@@ -1,0 +1,118 @@
+//! How records are found by name. Keys are hashes of what they stand for, so that no tag, path or project can be written to look
+//! like another; values are record numbers. Adding an entry twice is adding it once.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::super::{Space, Store, StoreError};
+use super::Entry;
+use crate::effects::Done;
+use crate::model::gitlab::{CommitSha, MergeRequestIid, NoteId, ProjectKey};
+use crate::model::{Digest, Repository};
+use crate::verdict::facts::Sighting;
+use crate::verdict::{About, Verdict};
+
+/// One key for a tuple of names: the hash of its JSON, which is injective.
+fn name(of: impl Serialize) -> String {
+    // Plain data without maps always serialises; an empty name would only be found by nobody.
+    Digest::of(&serde_json::to_vec(&of).unwrap_or_default()).hex()
+}
+
+pub(super) fn by_commit(project: &ProjectKey, image: &Repository, commit: &CommitSha) -> String {
+    format!("commit/{}/", name((project, image, commit)))
+}
+
+pub(super) fn by_release(project: &ProjectKey, image: &Repository, release: &str) -> String {
+    format!("release/{}/", name((project, image, release)))
+}
+
+pub(super) fn released(project: &ProjectKey, image: &Repository, digest: &Digest) -> String {
+    format!("released/{}/", name((project, image, digest)))
+}
+
+/// The key of exactly this sighting. Where and when it was read does not make it another.
+pub(super) fn same(project: &ProjectKey, image: &Repository, sighting: &Sighting) -> String {
+    format!("same/{}", name((project, image, &sighting.digest, &sighting.commit, &sighting.release, &sighting.pipeline)))
+}
+
+pub(super) fn command(project: &ProjectKey, merge_request: MergeRequestIid, note: NoteId) -> String {
+    name((project, merge_request, note))
+}
+
+pub(super) fn effect(effect_key: &str) -> String {
+    format!("{}/", name(effect_key))
+}
+
+pub(super) fn verdict_id(id: Uuid) -> String {
+    format!("id/{id}")
+}
+
+pub(super) fn verdict_digest(digest: &Digest) -> String {
+    format!("digest/{}/", digest.hex())
+}
+
+pub(super) fn verdict_place(project: &ProjectKey, image: &Repository, release: &str) -> String {
+    format!("place/{}/", name((project, image, release)))
+}
+
+/// The record number an index value names.
+pub(super) fn seq(value: &[u8]) -> Option<u64> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// Enters a record into every index it belongs to.
+pub(super) async fn add(store: &dyn Store, seq: u64, entry: &Entry) -> Result<(), StoreError> {
+    let oldest_first = |prefix: &str| format!("{prefix}{seq:016x}");
+    // Replicas may index out of order, so the newest is found by its key and never by what was written last.
+    let newest_first = |prefix: &str| format!("{prefix}{:016x}", u64::MAX - seq);
+    let keys = match entry {
+        Entry::Verdict { id, verdict } => {
+            let mut keys = vec![(Space::Verdict, verdict_id(*id))];
+            keys.extend(verdict.digest().map(|digest| (Space::Verdict, newest_first(&verdict_digest(&digest)))));
+            keys.extend(place(verdict).map(|place| (Space::Verdict, newest_first(&place))));
+            keys
+        }
+        Entry::Seen { project, image, sighting } => {
+            let mut keys = vec![(Space::Sighting, same(project, image, sighting))];
+            if let Some(commit) = &sighting.commit {
+                keys.push((Space::Sighting, oldest_first(&by_commit(project, image, commit))));
+            }
+            if let Some(release) = &sighting.release {
+                keys.push((Space::Sighting, oldest_first(&by_release(project, image, release))));
+                keys.push((Space::Sighting, oldest_first(&released(project, image, &sighting.digest))));
+            }
+            keys
+        }
+        Entry::Done { effect_key, done, .. } => {
+            let mut keys = vec![(Space::Intent, newest_first(&effect(effect_key)))];
+            match done {
+                Done::Wrote { note: Some(_) } | Done::Unchanged { note: Some(_) } => {
+                    keys.push((Space::Note, newest_first(&effect(effect_key))));
+                }
+                Done::Wrote { note: None } | Done::Unchanged { note: None } | Done::Waiting => {}
+            }
+            keys
+        }
+        Entry::Intended { effect_key, .. } | Entry::NotDone { effect_key, .. } => {
+            vec![(Space::Intent, newest_first(&effect(effect_key)))]
+        }
+        Entry::Command(seen) => {
+            store.put_new(Space::Command, &command(&seen.project, seen.merge_request, seen.note), b"taken").await?;
+            vec![]
+        }
+    };
+    let value = seq.to_string();
+    // Together, so that a store which gathers writes flushes once.
+    let puts = keys.iter().map(|(space, key)| store.put(*space, key, value.as_bytes()));
+    futures_util::future::try_join_all(puts).await.map(drop)
+}
+
+/// Where a verdict is the latest of its kind: an image of a release.
+fn place(verdict: &Verdict) -> Option<String> {
+    let question = &verdict.subject.question;
+    let release = match &question.about {
+        About::Release { tag } | About::Image { tag: Some(tag), .. } => tag,
+        About::Pipeline { .. } | About::Image { tag: None, .. } => return None,
+    };
+    Some(verdict_place(verdict.subject.project.as_ref()?, &question.image.repository, release))
+}
