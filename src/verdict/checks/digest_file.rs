@@ -21,9 +21,7 @@ pub fn check(facts: &Facts, policy: &Policy) -> Finding {
     let problem = |says: Option<Digest>| Problem::DigestFile { file: file.clone(), says, registry: digest };
     match &facts.digest_file {
         Looked::Found(DigestFile::Says(says)) if *says == digest => Finding::passed(CHECK, digest.to_string(), says.to_string()),
-        Looked::Found(DigestFile::Says(says)) => {
-            Finding::blocked(CHECK, digest.to_string(), says.to_string(), problem(Some(*says)))
-        }
+        Looked::Found(DigestFile::Says(says)) => Finding::blocked(CHECK, digest.to_string(), says.to_string(), problem(Some(*says))),
         Looked::Found(DigestFile::Illegible) => Finding::blocked(CHECK, digest.to_string(), "no digest in the file", problem(None)),
         Looked::Absent => match policy.digest_file {
             Demand::Required => Finding::blocked(CHECK, digest.to_string(), "no file", problem(None)),

@@ -214,11 +214,7 @@ fn sig_missing(facts: &Facts, digest: Digest) -> Problem {
 }
 
 fn pipeline_problem(facts: &Facts, fault: PipelineFault) -> Problem {
-    Problem::Pipeline {
-        pipeline: facts.pipeline.found().map(|pipeline| pipeline.id),
-        fault,
-        tag: facts.release().map(str::to_owned),
-    }
+    Problem::Pipeline { pipeline: facts.pipeline.found().map(|pipeline| pipeline.id), fault, tag: facts.release().map(str::to_owned) }
 }
 
 /// What the sentences about a commit call its tag: the release, else the ref.

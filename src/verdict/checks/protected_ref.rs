@@ -1,7 +1,7 @@
 //! The pipeline ran on a ref that GitLab protects, and a release's Git tag is protected. SR-16: only GitLab's own `true` counts;
 //! its wildcards are not matched here, and a branch's protection says nothing of a tag of the same name.
 
-use super::{could_not_check, commit::no_commit};
+use super::{commit::no_commit, could_not_check};
 use crate::verdict::{Check, Facts, Finding, Looked, PipelineFault, Policy, Problem};
 
 const CHECK: Check = Check::ProtectedRef;

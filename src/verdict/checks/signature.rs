@@ -37,9 +37,11 @@ fn none_counts(facts: &Facts, digest: Digest, nearest: Option<(&KeylessIdentity,
     let wrong = nearest.as_ref().and_then(|(_, wrong)| wrong.first());
     if let Some(other) = signatures.iter().find_map(somebody_else) {
         // A certificate that came near says best what is wrong: another project, another commit, another source.
-        let problem = wrong
-            .map(|wrong| wrong.problem.clone())
-            .unwrap_or_else(|| Problem::SigOther { digest, found: other.clone(), expected: expected.clone() });
+        let problem = wrong.map(|wrong| wrong.problem.clone()).unwrap_or_else(|| Problem::SigOther {
+            digest,
+            found: other.clone(),
+            expected: expected.clone(),
+        });
         return Finding::blocked(CHECK, expected, nearest.map_or(other, |(identity, _)| who(identity)), problem);
     }
     if let Some(signed) = signatures.iter().find_map(other_bytes) {
