@@ -162,7 +162,7 @@ fn run(identity: &KeylessIdentity, digest: Digest, facts: &Facts) -> Compared {
     let wanted = &facts.question.image.release_job;
     let other = |found: String| {
         let problem = |expected: &str, found: &str| Problem::SigOther { digest, found: found.into(), expected: expected.into() };
-        wrong("signing job", format!("job {wanted} of the release pipeline"), &found, problem)
+        wrong("run", format!("job {wanted} of the release pipeline"), &found, problem)
     };
     let Some(uri) = &identity.run_invocation_uri else {
         return other("none".into());
@@ -185,7 +185,7 @@ fn run(identity: &KeylessIdentity, digest: Digest, facts: &Facts) -> Compared {
             PipelineFault::NotEnded { status: job.status.word().into() }
         };
         let found = format!("job {} #{}: {}", job.name, job.id, job.status.word());
-        return wrong("signing job", "success".into(), &found, |_, _| pipeline_problem(facts, fault));
+        return wrong("run", "success".into(), &found, |_, _| pipeline_problem(facts, fault));
     }
     in_release_pipeline(uri, job, look, facts).unwrap_or_else(other)
 }

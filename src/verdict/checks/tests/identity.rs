@@ -38,7 +38,7 @@ const CLAIMS: &[(&str, Claim, &str)] = &[
     ("ref", |i| &mut i.source_repository_ref, "CS-SIG-OTHER"),
     ("commit", |i| &mut i.source_repository_digest, "CS-COMMIT"),
     ("trigger", |i| &mut i.build_trigger, "CS-SOURCE"),
-    ("signing job", |i| &mut i.run_invocation_uri, "CS-SIG-OTHER"),
+    ("run", |i| &mut i.run_invocation_uri, "CS-SIG-OTHER"),
 ];
 
 /// SR-14: absent, longer, shorter, other case, surrounded, empty: none of them equals.
@@ -180,7 +180,7 @@ fn the_signing_job_must_be_the_release_job_of_the_release_pipeline() {
         let verdict = blocked(&keyless_with(change), "CS-SIG-OTHER", BOTH);
         let (outcome, expected, _) = said(&verdict, Check::Identity);
         assert_eq!(outcome, CheckOutcome::Blocked, "change {number}");
-        assert_eq!(expected, "signing job job release_image of the release pipeline", "change {number}");
+        assert_eq!(expected, "run job release_image of the release pipeline", "change {number}");
     }
 }
 

@@ -168,6 +168,19 @@ fn checks_are_counted_once_by_their_worst() {
     assert_eq!(verdict.findings_of(Check::Identity).count(), 1);
     // Signature, identity and pipeline block on the project id.
     assert_eq!(verdict.counts(), Counts { passed: 7, warned: 1, not_applicable: 0, blocked: 3, could_not_check: 1 });
+
+    // Worst of several findings, from best to worst.
+    let mut verdict = passed(&good_facts());
+    let mut counts_with = |outcome: CheckOutcome| {
+        let finding = Finding { outcome, ..verdict.findings[0].clone() };
+        verdict.findings.push(finding);
+        verdict.counts()
+    };
+    assert_eq!(counts_with(CheckOutcome::NotApplicable).passed, 11);
+    assert_eq!(counts_with(CheckOutcome::Warned).warned, 1);
+    assert_eq!(counts_with(CheckOutcome::CouldNotCheck).could_not_check, 1);
+    assert_eq!(counts_with(CheckOutcome::Blocked).blocked, 1);
+    assert_eq!(counts_with(CheckOutcome::Passed).blocked, 1);
 }
 
 /// What the ledger keeps must be read back by later versions: this is its shape.

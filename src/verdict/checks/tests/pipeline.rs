@@ -32,6 +32,11 @@ fn no_pipeline_blocks() {
     });
     let verdict = judge(&facts, &good_policy());
     assert_eq!((verdict.outcome, fault(&verdict)), (Outcome::Blocked, &PipelineFault::Missing));
+    for check in [Check::Pipeline, Check::ProtectedRef] {
+        assert_eq!(said(&verdict, check).0, CheckOutcome::Blocked);
+        assert_eq!(verdict.findings_of(check).next().unwrap().problem, verdict.problem);
+    }
+    assert_eq!(said(&verdict, Check::Source).0, CheckOutcome::NotApplicable);
 }
 
 #[test]
@@ -128,6 +133,31 @@ fn an_unprotected_ref_blocks() {
     assert_eq!(verdict.problem, Some(Problem::RefUnprotected { git_ref: "refs/tags/v1.8.2".into() }));
     blocked(&with(|f| f.ref_protected = Looked::Absent), "CS-REF-UNPROTECTED", &[Check::ProtectedRef]);
     blocked(&with(|f| inside(&mut f.git_tag).protected = false), "CS-REF-UNPROTECTED", &[Check::ProtectedRef]);
+}
+
+#[test]
+fn one_no_to_protection_is_an_answer_whatever_the_other_look_brought() {
+    for facts in [
+        with(|f| (f.ref_protected, f.git_tag) = (Looked::Found(false), Looked::Unreachable(down(Service::Gitlab)))),
+        with(|f| {
+            f.ref_protected = Looked::Unreachable(down(Service::Gitlab));
+            inside(&mut f.git_tag).protected = false;
+        }),
+    ] {
+        assert_eq!(said(&judge(&facts, &good_policy()), Check::ProtectedRef).0, CheckOutcome::Blocked);
+    }
+}
+
+#[test]
+fn the_newest_attempt_of_the_release_job_counts() {
+    for at in [0, 3] {
+        let facts = with(|f| {
+            let mut earlier = testing::job(19, "release_image");
+            (earlier.status, earlier.allow_failure) = (CiStatus::Failed, true);
+            inside(&mut f.jobs).insert(at, earlier);
+        });
+        passed(&facts);
+    }
 }
 
 #[test]

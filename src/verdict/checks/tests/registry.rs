@@ -61,6 +61,14 @@ fn no_image_at_all_is_a_missing_tag() {
     });
     let verdict = blocked(&facts, "CS-TAG-MISSING", &[Check::VersionTag, Check::Signature]);
     assert_eq!(verdict.image, None);
+    for check in [Check::CommitTag, Check::DigestFile, Check::Commit, Check::BuiltOnce] {
+        assert_eq!(said(&verdict, check).0, CheckOutcome::NotApplicable, "{check:?}");
+    }
+}
+
+#[test]
+fn a_tag_without_an_image_under_question_is_not_passed_on() {
+    blocked(&with(|f| f.digest = Looked::Absent), "CS-TAG-MISSING", &[Check::VersionTag, Check::Signature]);
 }
 
 #[test]
@@ -207,6 +215,31 @@ fn an_image_that_the_version_tag_does_not_name_blocks() {
     let verdict = judge(&with(asked), &good_policy());
     assert_eq!((verdict.outcome, verdict.code()), (Outcome::Blocked, Some("CS-TAG-OTHER")));
     let problem = Problem::TagOther { tag: "1.8.2".into(), names: image_digest(), asked: other_digest() };
+    assert_eq!(verdict.problem, Some(problem));
+}
+
+/// What was signed is known of the image asked about, and so says nothing of what the tag names.
+#[test]
+fn an_unsigned_image_nobody_names_does_not_make_a_tag_moved() {
+    let asked = Digest::of(b"a third image");
+    let facts = with(|f| {
+        f.question.about = About::Image { digest: asked, tag: Some(TAG.into()) };
+        f.digest = Looked::Found(asked);
+        f.signatures = Looked::Absent;
+        names(f, TagRole::Version, Looked::Found(other_digest()));
+        no_commit_tag(f);
+    });
+    let verdict = judge(&facts, &good_policy());
+    assert_eq!(verdict.problem, Some(Problem::TagOther { tag: "1.8.2".into(), names: other_digest(), asked }));
+}
+
+#[test]
+fn an_image_that_the_commit_tag_does_not_name_blocks() {
+    let mut facts = testing::good_pipeline_facts();
+    facts.question.about = About::Image { digest: other_digest(), tag: None };
+    facts.digest = Looked::Found(other_digest());
+    let verdict = blocked(&facts, "CS-TAG-OTHER", &[Check::CommitTag, Check::DigestFile, Check::Commit]);
+    let problem = Problem::TagOther { tag: "a1b2c3d4".into(), names: image_digest(), asked: other_digest() };
     assert_eq!(verdict.problem, Some(problem));
 }
 

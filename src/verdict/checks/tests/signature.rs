@@ -55,6 +55,12 @@ fn a_signature_that_claims_our_key_and_does_not_verify_blocks() {
     let verdict = blocked(&signed(vec![not_ours("x"), invalid(Some(KEY))]), "CS-SIG-INVALID", ONLY);
     let problem = Problem::SigInvalid { digest: image_digest(), signer: KEY.into(), tag: Some(testing::TAG.into()) };
     assert_eq!(verdict.problem, Some(problem));
+
+    // One signer among several is enough to be claimed.
+    let mut facts = signed(vec![invalid(Some(KEY))]);
+    facts.question.image.signers.insert(0, TrustedSigner { name: SignerName("spare".into()), kind: SignerKind::Key { pem: "pem".into() } });
+    let verdict = blocked(&facts, "CS-SIG-INVALID", ONLY);
+    assert!(matches!(verdict.problem, Some(Problem::SigInvalid { signer, .. }) if signer == KEY));
 }
 
 #[test]
@@ -128,6 +134,16 @@ fn two_half_right_keyless_signatures_do_not_make_one() {
     for pair in [[wrong_issuer.clone(), wrong_ref.clone()], [wrong_ref, wrong_issuer]] {
         let facts = keyless_with(|f| f.signatures = Looked::Found(pair.map(|i| signature(keyless(i))).to_vec()));
         blocked(&facts, "CS-SIG-OTHER", &[Check::Signature, Check::Identity]);
+    }
+}
+
+#[test]
+fn of_several_that_do_not_count_the_nearest_gives_the_reason() {
+    let far = KeylessIdentity { issuer: Some("https://evil.example".into()), build_trigger: None, ..testing::identity() };
+    let near = KeylessIdentity { build_trigger: Some("schedule".into()), ..testing::identity() };
+    for pair in [[far.clone(), near.clone()], [near, far]] {
+        let facts = keyless_with(|f| f.signatures = Looked::Found(pair.map(|i| signature(keyless(i))).to_vec()));
+        blocked(&facts, "CS-SOURCE", &[Check::Signature, Check::Identity]);
     }
 }
 
