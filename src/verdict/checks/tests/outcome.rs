@@ -93,6 +93,17 @@ fn a_refused_registry_login_says_so_and_a_refused_gitlab_does_not() {
     could_not(&with(|f| f.jobs = Looked::Unreachable(why)), "CS-UNAVAILABLE", &[Check::Pipeline, Check::ReleaseJob]);
 }
 
+/// words.md: rights, could not check, tampered, wrong path, missing.
+#[test]
+fn an_outage_ranks_before_everything_that_a_verdict_says() {
+    use crate::verdict::Rank;
+    for facts in [with(|f| f.jobs = Looked::Unreachable(refused())), with(|f| f.jobs = Looked::Unreachable(down(Service::Gitlab)))] {
+        assert_eq!(judge(&facts, &good_policy()).problem.map(|problem| problem.rank()), Some(Rank::CouldNotCheck));
+    }
+    assert!(Rank::Rights < Rank::CouldNotCheck && Rank::CouldNotCheck < Rank::Tampered);
+    assert!(Rank::Tampered < Rank::WrongPath && Rank::WrongPath < Rank::Missing);
+}
+
 #[test]
 fn what_could_not_be_checked_is_the_digest_or_what_was_asked_about() {
     let what = |facts: &Facts| match judge(facts, &good_policy()).problem {

@@ -116,21 +116,82 @@ fn a_look_that_brought_nothing_never_passes() {
     }
 }
 
-/// With nothing else wrong, an outage blocks no check: each either had all it needs or could not check, with an outage's code.
+/// With nothing else wrong, an outage blocks no check: each either had all it needs, or could not check, with an outage's code.
+/// Which ones could not is told exactly, so that no check quietly does without a look it needs.
 #[test]
-fn an_outage_is_never_told_as_absence() {
-    for (start, facts, _) in starting_points() {
-        for look in looks() {
+fn an_outage_stops_exactly_the_checks_that_need_the_look() {
+    use Check::*;
+    let by_key: &[(&str, &[Check])] = &[
+        ("project", &[Pipeline]),
+        ("git_tag", &[GitTag, Commit, Pipeline, ProtectedRef]),
+        ("commit", &[Commit]),
+        ("pipeline", &[Commit, Pipeline, Source]),
+        ("ref_protected", &[ProtectedRef]),
+        ("jobs", &[Pipeline, ReleaseJob]),
+        ("digest_file", &[DigestFile, Commit]),
+        ("tags[version]", &[VersionTag]),
+        ("tags[commit]", &[CommitTag]),
+        ("digest", &[VersionTag, CommitTag, DigestFile, Signature, Commit, BuiltOnce]),
+        ("signatures", &[Signature, Commit]),
+        ("signing_jobs[].job", &[]),
+        ("signing_jobs[].pipeline", &[]),
+        ("history", &[BuiltOnce]),
+        ("merge_requests", &[]),
+        ("tests", &[]),
+    ];
+    let keyless: &[(&str, &[Check])] = &[
+        ("project", &[Signature, Identity, Commit, Pipeline]),
+        ("git_tag", &[GitTag, Signature, Identity, Commit, Pipeline, ProtectedRef]),
+        ("commit", &[Commit]),
+        ("pipeline", &[Signature, Identity, Commit, Pipeline, Source]),
+        ("ref_protected", &[ProtectedRef]),
+        ("jobs", &[Pipeline, ReleaseJob]),
+        ("digest_file", &[DigestFile]),
+        ("tags[version]", &[VersionTag]),
+        ("tags[commit]", &[CommitTag]),
+        ("digest", &[VersionTag, CommitTag, DigestFile, Signature, Identity, Commit, BuiltOnce]),
+        ("signatures", &[Signature, Identity, Commit]),
+        ("signing_jobs[].job", &[Signature, Identity, Commit]),
+        ("signing_jobs[].pipeline", &[Signature, Identity, Commit]),
+        ("history", &[BuiltOnce]),
+        ("merge_requests", &[]),
+        ("tests", &[]),
+    ];
+    for (facts, table) in [(good_facts(), by_key), (good_keyless_facts(), keyless)] {
+        assert_eq!(looks().iter().map(|look| look.name).collect::<Vec<_>>(), table.iter().map(|row| row.0).collect::<Vec<_>>());
+        for (look, (name, checks)) in looks().iter().zip(table) {
             let mut facts = facts.clone();
             (look.take)(&mut facts, Gone::Unreachable);
-            for finding in judge(&facts, &good_policy()).findings {
-                assert_ne!(finding.outcome, CheckOutcome::Blocked, "{start}: {} {finding:?}", look.name);
-                if finding.outcome == CheckOutcome::CouldNotCheck {
-                    let code = finding.problem.as_ref().map(Problem::code);
-                    assert_eq!(code, Some("CS-UNAVAILABLE"), "{start}: {} {finding:?}", look.name);
-                }
+            let stopped: Vec<_> = judge(&facts, &good_policy()).findings.into_iter().filter(|f| stops(f.outcome)).collect();
+            assert_eq!(&stopped.iter().map(|finding| finding.check).collect::<Vec<_>>(), checks, "{name}");
+            for finding in stopped {
+                assert_eq!(finding.outcome, CheckOutcome::CouldNotCheck, "{name} {finding:?}");
+                assert_eq!(finding.problem.as_ref().map(Problem::code), Some("CS-UNAVAILABLE"), "{name} {finding:?}");
             }
         }
+    }
+}
+
+/// Where the commit tag is all that could tie the image to its commit.
+#[test]
+fn a_commit_tag_out_of_reach_ties_nothing_and_denies_nothing() {
+    let facts = with(|f| {
+        f.question.image.digest_file = None;
+        set_tag(f, TagRole::Commit, Gone::Unreachable);
+    });
+    could_not(&facts, "CS-UNAVAILABLE", &[Check::CommitTag, Check::Commit]);
+}
+
+/// A look at tags that could not be made because the commit is unknown is the outage's, not the registry's.
+#[test]
+fn tags_that_could_not_be_named_could_not_be_checked() {
+    let facts = with(|f| {
+        f.git_tag = Looked::Unreachable(down(Service::Gitlab));
+        f.tags.clear();
+    });
+    let verdict = judge(&facts, &good_policy());
+    for check in [Check::VersionTag, Check::CommitTag] {
+        assert_eq!(said(&verdict, check).0, CheckOutcome::CouldNotCheck);
     }
 }
 
