@@ -179,7 +179,8 @@ fn a_commit_tag_out_of_reach_ties_nothing_and_denies_nothing() {
         f.question.image.digest_file = None;
         set_tag(f, TagRole::Commit, Gone::Unreachable);
     });
-    could_not(&facts, "CS-UNAVAILABLE", &[Check::CommitTag, Check::Commit]);
+    let verdict = could_not(&facts, "CS-UNAVAILABLE", &[Check::CommitTag, Check::Commit]);
+    assert_eq!(said(&verdict, Check::Commit).0, CheckOutcome::CouldNotCheck);
 }
 
 /// A look at tags that could not be made because the commit is unknown is the outage's, not the registry's.
