@@ -207,6 +207,27 @@ pub struct MergeRequestFacts {
 }
 
 impl Facts {
+    /// The Git tag of the release that is asked about, if the question names one.
+    pub fn release(&self) -> Option<&str> {
+        match &self.question.about {
+            About::Release { tag } | About::Image { tag: Some(tag), .. } => Some(tag),
+            About::Pipeline { .. } | About::Image { tag: None, .. } => None,
+        }
+    }
+
+    /// The commit that everything must name: where a release is asked about, the one its Git tag points to now.
+    pub fn expected_commit(&self) -> Looked<&CommitSha> {
+        match self.release() {
+            Some(_) => self.git_tag.as_ref().map(|tag| &tag.commit),
+            None => self.commit.as_ref().map(|commit| &commit.sha),
+        }
+    }
+
+    /// The look at the registry tag of this role.
+    pub fn tag(&self, role: TagRole) -> Option<&TagLook> {
+        self.tags.iter().find(|look| look.role == role)
+    }
+
     /// The ref that the answer hangs on: the tag of a release, else the pipeline's.
     pub fn git_ref(&self) -> Option<GitRef> {
         match &self.question.about {

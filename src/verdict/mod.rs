@@ -3,6 +3,8 @@
 pub mod checks;
 pub mod facts;
 pub mod problem;
+#[cfg(any(test, feature = "sandbox"))]
+pub mod testing;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +15,7 @@ pub use problem::{PipelineFault, Problem, Rank};
 use crate::model::gitlab::{Commit, Job, Pipeline, ProjectKey, TestSummary};
 use crate::model::signer::{Layout, SignedBy};
 use crate::model::{Digest, EnvironmentName, PinnedImage, Timestamp};
-use facts::MergeRequestFacts;
+use facts::{MergeRequestFacts, Sighting};
 
 /// What we demand of a release image. Made by `config`; never read from the release's own ref.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +81,26 @@ pub struct Finding {
     pub problem: Option<Problem>,
 }
 
+impl Finding {
+    pub fn passed(check: Check, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { check, outcome: CheckOutcome::Passed, expected: expected.into(), found: found.into(), problem: None }
+    }
+
+    /// Not as it should be, but policy lets it pass.
+    pub fn warned(check: Check, expected: impl Into<String>, found: impl Into<String>, problem: Problem) -> Self {
+        Self { check, outcome: CheckOutcome::Warned, expected: expected.into(), found: found.into(), problem: Some(problem) }
+    }
+
+    /// The question does not arise; `found` says why.
+    pub fn not_applicable(check: Check, found: impl Into<String>) -> Self {
+        Self { check, outcome: CheckOutcome::NotApplicable, expected: String::new(), found: found.into(), problem: None }
+    }
+
+    pub fn blocked(check: Check, expected: impl Into<String>, found: impl Into<String>, problem: Problem) -> Self {
+        Self { check, outcome: CheckOutcome::Blocked, expected: expected.into(), found: found.into(), problem: Some(problem) }
+    }
+}
+
 /// A check's own outcome: beside a verdict's three words, a check may warn, or not apply to this question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -88,6 +110,19 @@ pub enum CheckOutcome {
     NotApplicable,
     Blocked,
     CouldNotCheck,
+}
+
+impl CheckOutcome {
+    /// Which of a check's outcomes says most: one that blocks is certain, whatever else could not be seen.
+    fn weight(self) -> u8 {
+        match self {
+            Self::NotApplicable => 0,
+            Self::Passed => 1,
+            Self::Warned => 2,
+            Self::CouldNotCheck => 3,
+            Self::Blocked => 4,
+        }
+    }
 }
 
 /// The checks, in reading order.
@@ -118,6 +153,41 @@ pub enum Check {
     ReleaseJob,
     /// No second digest was seen for this commit or release.
     BuiltOnce,
+}
+
+impl Check {
+    /// Every check, in reading order.
+    pub const ALL: [Self; 12] = [
+        Self::GitTag,
+        Self::VersionTag,
+        Self::CommitTag,
+        Self::DigestFile,
+        Self::Signature,
+        Self::Identity,
+        Self::Commit,
+        Self::Pipeline,
+        Self::ProtectedRef,
+        Self::Source,
+        Self::ReleaseJob,
+        Self::BuiltOnce,
+    ];
+}
+
+/// How the checks of a verdict ended. A check with several findings counts once, by its worst.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub passed: usize,
+    pub warned: usize,
+    pub not_applicable: usize,
+    pub blocked: usize,
+    pub could_not_check: usize,
+}
+
+impl Counts {
+    /// The checks that applied: the second number of "11 of 12 checks passed".
+    pub fn applied(&self) -> usize {
+        self.passed + self.warned + self.blocked + self.could_not_check
+    }
 }
 
 /// What was decided, and why. Only [`judge`] makes one.
@@ -160,6 +230,51 @@ pub struct Clearance {
 impl Verdict {
     pub fn digest(&self) -> Option<Digest> {
         self.image.as_ref().map(|image| image.digest)
+    }
+
+    /// The stable code of the headline; `None` exactly when passed.
+    pub fn code(&self) -> Option<&'static str> {
+        self.problem.as_ref().map(Problem::code)
+    }
+
+    /// The findings of one check: one, except for [`Check::Identity`], which has one for each claim that is wrong.
+    pub fn findings_of(&self, check: Check) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(move |finding| finding.check == check)
+    }
+
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for check in Check::ALL {
+            let worst = self.findings_of(check).map(|finding| finding.outcome).max_by_key(|outcome| outcome.weight());
+            match worst {
+                Some(CheckOutcome::Passed) => counts.passed += 1,
+                Some(CheckOutcome::Warned) => counts.warned += 1,
+                Some(CheckOutcome::NotApplicable) | None => counts.not_applicable += 1,
+                Some(CheckOutcome::Blocked) => counts.blocked += 1,
+                Some(CheckOutcome::CouldNotCheck) => counts.could_not_check += 1,
+            }
+        }
+        counts
+    }
+
+    /// What a passed verdict adds to the record of digests seen ([`Facts::history`]). Nothing else may: a digest that did not pass
+    /// must not become the first one of its release.
+    pub fn sighting(&self) -> Option<Sighting> {
+        let (Outcome::Passed, Some(digest)) = (self.outcome, self.digest()) else {
+            return None;
+        };
+        let release = match &self.subject.question.about {
+            About::Release { tag } | About::Image { tag: Some(tag), .. } => Some(tag.clone()),
+            About::Pipeline { .. } | About::Image { tag: None, .. } => None,
+        };
+        Some(Sighting {
+            digest,
+            commit: self.subject.commit.as_ref().map(|commit| commit.sha.clone()),
+            release,
+            pipeline: self.subject.pipeline.as_ref().map(|pipeline| pipeline.id),
+            first_seen: self.as_of,
+            source: "a passed verdict".into(),
+        })
     }
 
     /// The clearance for an environment, if this verdict passed.

@@ -38,7 +38,9 @@ pub enum Problem {
     TagMissing { tag: String, repository: String },
     /// CS-TAG-SPLIT: version tag and commit tag name two digests.
     TagSplit { version_tag: String, version: Digest, commit_tag: String, commit: Digest },
-    /// CS-DIGEST-FILE
+    /// CS-TAG-OTHER: a registry tag names other bytes than the image that was asked about, and nothing says that it moved.
+    TagOther { tag: String, names: Digest, asked: Digest },
+    /// CS-DIGEST-FILE: it says another digest, or (`None`) no digest can be read from it or it is not there.
     DigestFile { file: String, says: Option<Digest>, registry: Digest },
     /// CS-GIT-TAG-MISSING: GitLab has no such Git tag.
     GitTagMissing { tag: String },
@@ -97,6 +99,7 @@ impl Problem {
             Self::TagMoved { .. } => "CS-TAG-MOVED",
             Self::TagMissing { .. } => "CS-TAG-MISSING",
             Self::TagSplit { .. } => "CS-TAG-SPLIT",
+            Self::TagOther { .. } => "CS-TAG-OTHER",
             Self::DigestFile { .. } => "CS-DIGEST-FILE",
             Self::GitTagMissing { .. } => "CS-GIT-TAG-MISSING",
             Self::RegistryAuth { .. } => "CS-REG-AUTH",
@@ -109,8 +112,9 @@ impl Problem {
             Self::RegistryAuth { .. } | Self::Unavailable { .. } => Rank::CouldNotCheck,
             Self::TagMoved { .. }
             | Self::TagSplit { .. }
+            | Self::TagOther { .. }
             | Self::Rebuilt { .. }
-            | Self::DigestFile { .. }
+            | Self::DigestFile { says: Some(_), .. }
             | Self::SigInvalid { .. }
             | Self::SigOnTag { .. } => Rank::Tampered,
             Self::SigOther { .. }
@@ -119,7 +123,12 @@ impl Problem {
             | Self::RefUnprotected { .. }
             | Self::Source { .. }
             | Self::Project { .. } => Rank::WrongPath,
-            Self::SigMissing { .. } | Self::ProvMissing { .. } | Self::TagMissing { .. } | Self::GitTagMissing { .. } => Rank::Missing,
+            Self::SigMissing { .. }
+            | Self::ProvMissing { .. }
+            | Self::TagMissing { .. }
+            | Self::GitTagMissing { .. }
+            // A file that names no digest contradicts nothing.
+            | Self::DigestFile { says: None, .. } => Rank::Missing,
         }
     }
 }

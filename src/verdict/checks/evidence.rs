@@ -1,0 +1,82 @@
+//! Which signature counts. SR-12: one signature meets the whole rule; nothing is put together from two.
+
+use super::identity::{self, Weighed, Wrong};
+use crate::model::signer::{KeylessIdentity, Signature, SignatureState, SignedBy, SignerKind, SignerName};
+use crate::verdict::{Facts, Looked, Policy, Why};
+
+/// What the signatures beside the image amount to.
+pub enum Evidence<'a> {
+    /// Verified by a key that this image trusts.
+    Key(&'a Signature, &'a SignerName),
+    /// Verified, and the certificate says what this project's release pipeline must say.
+    Keyless(&'a Signature, &'a KeylessIdentity),
+    /// A look is missing that could make one count.
+    CouldNot(Why),
+    /// None counts, and no missing look could change that.
+    Nothing {
+        /// The verified keyless signature that came nearest, and what is wrong with it.
+        nearest: Option<(&'a KeylessIdentity, Vec<Wrong>)>,
+    },
+}
+
+/// Weighs every signature. A keyless one that counts goes before a key: it names the commit itself.
+pub fn weigh<'a>(facts: &'a Facts, policy: &Policy) -> Evidence<'a> {
+    let digest = match &facts.digest {
+        Looked::Found(digest) => *digest,
+        Looked::Absent => return Evidence::Nothing { nearest: None },
+        Looked::Unreachable(why) => return Evidence::CouldNot(why.clone()),
+    };
+    let signatures = match &facts.signatures {
+        Looked::Found(signatures) => signatures,
+        Looked::Absent => return Evidence::Nothing { nearest: None },
+        Looked::Unreachable(why) => return Evidence::CouldNot(why.clone()),
+    };
+    let mut key = None;
+    let mut could_not = None;
+    let mut nearest: Option<(&KeylessIdentity, Vec<Wrong>)> = None;
+    for signature in signatures {
+        match &signature.state {
+            SignatureState::Verified(SignedBy::Key(name)) if trusts_key(facts, name) => {
+                key = key.or(Some((signature, name)));
+            }
+            SignatureState::Verified(SignedBy::Keyless(identity)) => match identity::weigh(identity, digest, facts, policy) {
+                Weighed::Holds => return Evidence::Keyless(signature, identity),
+                Weighed::CouldNot(why) => could_not = could_not.or(Some(why)),
+                Weighed::Fails(wrong) => {
+                    if nearest.as_ref().is_none_or(|(_, fewest)| wrong.len() < fewest.len()) {
+                        nearest = Some((identity, wrong));
+                    }
+                }
+            },
+            SignatureState::Verified(SignedBy::Key(_))
+            | SignatureState::NotOurs { .. }
+            | SignatureState::OtherSubject { .. }
+            | SignatureState::Invalid { .. }
+            | SignatureState::Unreadable { .. } => {}
+        }
+    }
+    match (key, could_not) {
+        (Some((signature, name)), _) => Evidence::Key(signature, name),
+        (None, Some(why)) => Evidence::CouldNot(why),
+        (None, None) => Evidence::Nothing { nearest },
+    }
+}
+
+/// Whether this image trusts a key of that name. A name is not enough: it must be a key's, not a keyless signer's.
+fn trusts_key(facts: &Facts, name: &SignerName) -> bool {
+    facts.question.image.signers.iter().any(|signer| match &signer.kind {
+        SignerKind::Key { .. } => signer.name == *name,
+        SignerKind::GitlabOidc { .. } => false,
+    })
+}
+
+/// The OIDC issuers of the keyless signers that this image trusts.
+pub fn issuers(facts: &Facts) -> Vec<&str> {
+    let signers = facts.question.image.signers.iter();
+    signers
+        .filter_map(|signer| match &signer.kind {
+            SignerKind::Key { .. } => None,
+            SignerKind::GitlabOidc { issuer } => Some(issuer.as_str()),
+        })
+        .collect()
+}

@@ -1,0 +1,131 @@
+//! A signature over this digest by a trusted signer. The core of a verdict: no policy softens it.
+//!
+//! One that counts is enough: whoever may push to the registry may add broken signatures beside good ones. Where none counts,
+//! the reason is the first of: one that claims a signer of ours and does not verify; one that verifies but is not by whom we
+//! trust, or not from this release's pipeline; one over other bytes; one that does not verify and claims nobody of ours; none.
+
+use super::evidence::{self, Evidence};
+use super::identity::Wrong;
+use super::{could_not_check, no_image, sig_missing};
+use crate::model::Digest;
+use crate::model::signer::{KeylessIdentity, Signature, SignatureState, SignedBy, SignerKind};
+use crate::verdict::facts::TagRole;
+use crate::verdict::{Check, Facts, Finding, Looked, Policy, Problem};
+
+const CHECK: Check = Check::Signature;
+
+pub fn check(facts: &Facts, policy: &Policy) -> Finding {
+    let expected = trusted(facts);
+    match evidence::weigh(facts, policy) {
+        Evidence::Key(_, name) => Finding::passed(CHECK, expected, format!("key {name}")),
+        Evidence::Keyless(_, identity) => Finding::passed(CHECK, expected, who(identity)),
+        Evidence::CouldNot(why) => could_not_check(CHECK, expected, facts, &why),
+        Evidence::Nothing { nearest } => match &facts.digest {
+            Looked::Found(digest) => none_counts(facts, *digest, nearest, expected),
+            Looked::Absent => Finding::blocked(CHECK, expected, "no image", no_image(facts)),
+            Looked::Unreachable(why) => could_not_check(CHECK, expected, facts, why),
+        },
+    }
+}
+
+fn none_counts(facts: &Facts, digest: Digest, nearest: Option<(&KeylessIdentity, Vec<Wrong>)>, expected: String) -> Finding {
+    let signatures: &[Signature] = facts.signatures.found().map_or(&[], Vec::as_slice);
+    let invalid = |signer: String| Problem::SigInvalid { digest, signer, tag: facts.release().map(str::to_owned) };
+    if let Some((signer, reason)) = signatures.iter().find_map(|s| claims_ours(facts, s)) {
+        return Finding::blocked(CHECK, expected, format!("does not verify: {reason}"), invalid(signer));
+    }
+    let wrong = nearest.as_ref().and_then(|(_, wrong)| wrong.first());
+    if let Some(other) = signatures.iter().find_map(somebody_else) {
+        // A certificate that came near says best what is wrong: another project, another commit, another source.
+        let problem = wrong.map(|wrong| wrong.problem.clone()).unwrap_or_else(|| Problem::SigOther {
+            digest,
+            found: other.clone(),
+            expected: expected.clone(),
+        });
+        return Finding::blocked(CHECK, expected, nearest.map_or(other, |(identity, _)| who(identity)), problem);
+    }
+    if let Some(signed) = signatures.iter().find_map(other_bytes) {
+        let tag = facts.tag(TagRole::Version).or_else(|| facts.tag(TagRole::Commit)).map(|look| look.name.clone());
+        let tag = tag.or_else(|| facts.release().map(str::to_owned)).unwrap_or_else(|| "no tag".into());
+        return Finding::blocked(CHECK, digest.to_string(), signed.to_string(), Problem::SigOnTag { tag, digest, signed });
+    }
+    if let Some(reason) = signatures.iter().find_map(claims_nobody) {
+        return Finding::blocked(CHECK, expected, format!("does not verify: {reason}"), invalid("an unknown signer".into()));
+    }
+    let unreadable: Vec<_> = signatures.iter().filter_map(unreadable).collect();
+    let found = match unreadable.first() {
+        Some(reason) => format!("none; {} unreadable: {reason}", unreadable.len()),
+        None => "none".into(),
+    };
+    Finding::blocked(CHECK, expected, found, sig_missing(facts, digest))
+}
+
+/// Whom this image trusts, in words.
+fn trusted(facts: &Facts) -> String {
+    let signers = facts.question.image.signers.iter();
+    let names: Vec<_> = signers
+        .map(|signer| match &signer.kind {
+            SignerKind::Key { .. } => format!("key {}", signer.name),
+            SignerKind::GitlabOidc { issuer } => format!("GitLab OIDC {issuer}"),
+        })
+        .collect();
+    if names.is_empty() { "a trusted signer, and none is configured".into() } else { names.join(" or ") }
+}
+
+/// A keyless signer: its identity and, where the certificate has none, its issuer.
+fn who(identity: &KeylessIdentity) -> String {
+    let named = identity.san_uri.as_ref().or(identity.issuer.as_ref());
+    named.cloned().unwrap_or_else(|| "a certificate without identity".into())
+}
+
+fn claims_ours(facts: &Facts, signature: &Signature) -> Option<(String, String)> {
+    match &signature.state {
+        SignatureState::Invalid { claims: Some(name), reason } if facts.question.image.signers.iter().any(|s| s.name == *name) => {
+            Some((name.to_string(), reason.clone()))
+        }
+        SignatureState::Invalid { .. }
+        | SignatureState::Verified(_)
+        | SignatureState::NotOurs { .. }
+        | SignatureState::OtherSubject { .. }
+        | SignatureState::Unreadable { .. } => None,
+    }
+}
+
+fn claims_nobody(signature: &Signature) -> Option<&str> {
+    match &signature.state {
+        SignatureState::Invalid { reason, .. } => Some(reason),
+        SignatureState::Verified(_)
+        | SignatureState::NotOurs { .. }
+        | SignatureState::OtherSubject { .. }
+        | SignatureState::Unreadable { .. } => None,
+    }
+}
+
+fn somebody_else(signature: &Signature) -> Option<String> {
+    match &signature.state {
+        SignatureState::Verified(SignedBy::Key(name)) => Some(format!("key {name}")),
+        SignatureState::Verified(SignedBy::Keyless(identity)) => Some(who(identity)),
+        SignatureState::NotOurs { hint } => Some(hint.clone().unwrap_or_else(|| "an unknown key".into())),
+        SignatureState::OtherSubject { .. } | SignatureState::Invalid { .. } | SignatureState::Unreadable { .. } => None,
+    }
+}
+
+fn other_bytes(signature: &Signature) -> Option<Digest> {
+    match &signature.state {
+        SignatureState::OtherSubject { digest, .. } => Some(*digest),
+        SignatureState::Verified(_)
+        | SignatureState::NotOurs { .. }
+        | SignatureState::Invalid { .. }
+        | SignatureState::Unreadable { .. } => None,
+    }
+}
+
+fn unreadable(signature: &Signature) -> Option<&str> {
+    match &signature.state {
+        SignatureState::Unreadable { reason } => Some(reason),
+        SignatureState::Verified(_)
+        | SignatureState::NotOurs { .. }
+        | SignatureState::OtherSubject { .. }
+        | SignatureState::Invalid { .. } => None,
+    }
+}

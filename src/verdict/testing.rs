@@ -1,0 +1,247 @@
+//! Facts that pass, for tests to change one thing in: of the judge, of what renders verdicts, of what keeps them.
+
+#![allow(clippy::unwrap_used)] // constants, parsed in every test run; not in the release image
+
+use super::facts::{About, DigestFile, Facts, Looked, MergeRequestFacts, Question, Sighting, SigningJob, TagLook, TagRole};
+use super::{Demand, Policy, Service, Why, WhyKind};
+use crate::model::gitlab::{
+    CiStatus, Commit, CommitSha, GitRef, InstanceName, Job, JobId, MergeRequest, MergeRequestIid, MergeRequestState, Pipeline, PipelineId,
+    Project, ProjectId, ProjectKey, ProjectPath, Runner, RunnerId, Tag, TestSummary, User, UserId,
+};
+use crate::model::project::{Pattern, TagTemplate, WatchedImage, WatchedProject};
+use crate::model::signer::{KeylessIdentity, Layout, Signature, SignatureState, SignedBy, SignerKind, SignerName, TrustedSigner};
+use crate::model::{Digest, EnvironmentName, Timestamp};
+
+/// The Git tag of the release.
+pub const TAG: &str = "v1.8.2";
+/// The OIDC issuer that [`good_keyless_facts`] trusts.
+pub const ISSUER: &str = "https://gitlab.example.com";
+/// The name of the trusted key of [`good_facts`].
+pub const KEY: &str = "release-key";
+/// The address of the signing job in the certificate.
+pub const RUN: &str = "https://gitlab.example.com/shop/api/-/jobs/21";
+
+const CONFIG: &str = "https://gitlab.example.com/shop/api//.gitlab-ci.yml@refs/tags/v1.8.2";
+const WEB: &str = "https://gitlab.example.com/shop/api";
+
+/// The digest of the image.
+pub fn image_digest() -> Digest {
+    Digest::of(b"the image that the release pipeline built")
+}
+
+/// The digest of an image somebody else made.
+pub fn other_digest() -> Digest {
+    Digest::of(b"an image from a laptop")
+}
+
+/// The commit of the release.
+pub fn commit() -> CommitSha {
+    "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334".parse().unwrap()
+}
+
+/// Another commit.
+pub fn other_commit() -> CommitSha {
+    "ffffffffffffffffffffffffffffffffffffffff".parse().unwrap()
+}
+
+/// A time on the day of the release, `HH:MM`.
+pub fn at(time: &str) -> Timestamp {
+    format!("2026-05-04T{time}:00Z").parse().unwrap()
+}
+
+/// A service that does not answer.
+pub fn down(service: Service) -> Why {
+    Why::new(service, WhyKind::Down, "connection refused")
+}
+
+/// A digest that was on record for the release and its commit at a time of that day.
+pub fn sighting(digest: Digest, time: &str) -> Sighting {
+    Sighting {
+        digest,
+        commit: Some(commit()),
+        release: Some(TAG.into()),
+        pipeline: Some(PipelineId(88213)),
+        first_seen: at(time),
+        source: "registry tag 1.8.2".into(),
+    }
+}
+
+/// A signature in this state.
+pub fn signature(state: SignatureState) -> Signature {
+    Signature { layout: Layout::Referrers, manifest: Digest::of(b"a signature manifest"), state }
+}
+
+/// The strictest policy.
+pub fn good_policy() -> Policy {
+    Policy { sources: vec!["push".into(), "web".into()], digest_file: Demand::Required, commit_tag: Demand::Required }
+}
+
+/// A release that passes, signed with a key.
+pub fn good_facts() -> Facts {
+    let digest = image_digest();
+    Facts {
+        as_of: at("14:02"),
+        question: Question { project: watched_project(), image: watched_image(), about: About::Release { tag: TAG.into() } },
+        project: Looked::Found(project()),
+        git_tag: Looked::Found(Tag { name: TAG.into(), commit: commit(), protected: true }),
+        commit: Looked::Found(Commit {
+            sha: commit(),
+            title: "Retry failed payments".into(),
+            web_url: format!("{WEB}/-/commit/{}", commit()),
+        }),
+        pipeline: Looked::Found(pipeline()),
+        ref_protected: Looked::Found(true),
+        jobs: Looked::Found(vec![job(20, "test"), job(21, "release_image"), smoke_job()]),
+        digest_file: Looked::Found(DigestFile::Says(digest)),
+        tags: vec![
+            TagLook { role: TagRole::Version, name: "1.8.2".into(), digest: Looked::Found(digest) },
+            TagLook { role: TagRole::Commit, name: "a1b2c3d4".into(), digest: Looked::Found(digest) },
+        ],
+        digest: Looked::Found(digest),
+        signatures: Looked::Found(vec![signature(SignatureState::Verified(SignedBy::Key(SignerName(KEY.into()))))]),
+        signing_jobs: vec![],
+        history: Looked::Absent,
+        merge_requests: Looked::Found(vec![merge_request()]),
+        tests: Looked::Found(TestSummary { total: 120, failed: 0 }),
+    }
+}
+
+/// A release that passes, signed keyless by its own pipeline.
+pub fn good_keyless_facts() -> Facts {
+    let mut facts = good_facts();
+    facts.question.image.signers =
+        vec![TrustedSigner { name: SignerName("pipeline".into()), kind: SignerKind::GitlabOidc { issuer: ISSUER.into() } }];
+    facts.signatures = Looked::Found(vec![signature(SignatureState::Verified(SignedBy::Keyless(Box::new(identity()))))]);
+    facts.signing_jobs = vec![SigningJob {
+        run_invocation_uri: RUN.into(),
+        job: Looked::Found(job(21, "release_image")),
+        pipeline: Looked::Found(pipeline()),
+    }];
+    facts
+}
+
+/// The image of a branch pipeline that passes: no Git tag, no version tag.
+pub fn good_pipeline_facts() -> Facts {
+    let mut facts = good_facts();
+    let branch = GitRef::Branch("main".into());
+    facts.question.about = About::Pipeline { id: PipelineId(88213) };
+    facts.git_tag = Looked::Absent;
+    facts.tags.retain(|look| look.role == TagRole::Commit);
+    facts.pipeline = Looked::Found(Pipeline { git_ref: branch.clone(), ..pipeline() });
+    facts.jobs = facts.jobs.map(|jobs| jobs.into_iter().map(|job| Job { git_ref: branch.clone(), ..job }).collect());
+    facts
+}
+
+/// What the certificate of [`good_keyless_facts`] says.
+pub fn identity() -> KeylessIdentity {
+    KeylessIdentity {
+        issuer: Some(ISSUER.into()),
+        san_uri: Some(CONFIG.into()),
+        build_signer_uri: Some(CONFIG.into()),
+        runner_environment: Some("self-hosted".into()),
+        source_repository_uri: Some(WEB.into()),
+        source_repository_digest: Some(commit().to_string()),
+        source_repository_ref: Some("refs/tags/v1.8.2".into()),
+        source_repository_identifier: Some("7".into()),
+        source_repository_owner_identifier: Some("3".into()),
+        build_config_uri: Some(CONFIG.into()),
+        build_trigger: Some("push".into()),
+        run_invocation_uri: Some(RUN.into()),
+        signed_at: Some(at("13:41")),
+        log_index: Some(912_345),
+    }
+}
+
+/// The project as GitLab shows it.
+pub fn project() -> Project {
+    Project {
+        key: ProjectKey { instance: InstanceName("main".into()), id: ProjectId(7) },
+        path: ProjectPath("shop/api".into()),
+        web_url: WEB.into(),
+        namespace_id: 3,
+        visibility: "private".into(),
+        ci_config_path: String::new(),
+        default_branch: Some("main".into()),
+    }
+}
+
+/// The release pipeline. Its rolled-up word says failed, as it does after a failed commit status of ours: nothing may read it.
+pub fn pipeline() -> Pipeline {
+    Pipeline {
+        id: PipelineId(88213),
+        project: ProjectId(7),
+        sha: commit(),
+        git_ref: GitRef::Tag(TAG.into()),
+        source: "push".into(),
+        status: CiStatus::Failed,
+        web_url: format!("{WEB}/-/pipelines/88213"),
+        created_at: Some(at("13:30")),
+        finished_at: Some(at("13:44")),
+    }
+}
+
+/// A job of the release pipeline that succeeded.
+pub fn job(id: u64, name: &str) -> Job {
+    Job {
+        id: JobId(id),
+        name: name.into(),
+        stage: "build".into(),
+        status: CiStatus::Success,
+        pipeline: PipelineId(88213),
+        commit: commit(),
+        git_ref: GitRef::Tag(TAG.into()),
+        allow_failure: false,
+        web_url: format!("{WEB}/-/jobs/{id}"),
+        started_at: Some(at("13:31")),
+        finished_at: Some(at("13:41")),
+        runner: Some(Runner { id: RunnerId(2), description: "release-02".into(), runner_type: "project_type".into() }),
+        has_artifacts: true,
+    }
+}
+
+/// A job that may fail, and did.
+fn smoke_job() -> Job {
+    Job { status: CiStatus::Failed, allow_failure: true, ..job(22, "smoke") }
+}
+
+fn watched_project() -> WatchedProject {
+    WatchedProject {
+        instance: InstanceName("main".into()),
+        path: ProjectPath("shop/api".into()),
+        release_tags: Pattern::parse("v*").unwrap(),
+        images: vec![watched_image()],
+        environments: vec![EnvironmentName("staging".into()), EnvironmentName("production".into())],
+    }
+}
+
+fn watched_image() -> WatchedImage {
+    WatchedImage {
+        name: "api".into(),
+        repository: "registry.example.com/shop/api".parse().unwrap(),
+        version_tag: TagTemplate::parse("{version}").unwrap(),
+        commit_tag: Some(TagTemplate::parse("{short_sha}").unwrap()),
+        release_job: "release_image".into(),
+        digest_file: Some("image-digest.txt".into()),
+        signers: vec![TrustedSigner { name: SignerName(KEY.into()), kind: SignerKind::Key { pem: "a public key".into() } }],
+    }
+}
+
+fn merge_request() -> MergeRequestFacts {
+    let user = User { id: UserId(5), username: "kim".into(), name: "Kim".into() };
+    MergeRequestFacts {
+        merge_request: MergeRequest {
+            iid: MergeRequestIid(412),
+            title: "Retry failed payments".into(),
+            web_url: format!("{WEB}/-/merge_requests/412"),
+            state: MergeRequestState::Merged,
+            source_branch: "retry".into(),
+            target_branch: "main".into(),
+            source_project: ProjectId(7),
+            target_project: ProjectId(7),
+            head_pipeline: Some(PipelineId(88200)),
+            head_sha: Some(commit()),
+            merged_as: vec![commit()],
+        },
+        approved_by: Looked::Found(vec![user]),
+    }
+}
