@@ -4,7 +4,7 @@ mod help;
 mod parse;
 mod verify;
 
-pub use parse::parse;
+pub use parse::{MAX_COMMANDS, MAX_NOTE_BYTES, MAX_WORD_CHARS, parse};
 
 use crate::model::Digest;
 
@@ -13,7 +13,7 @@ use crate::model::Digest;
 pub enum Said {
     Command(Command),
     /// A word after our name that is no verb, with the nearest verb if one is near. The word is as it was written, cut to
-    /// [`parse::MAX_WORD_CHARS`]: it is still a stranger's text.
+    /// [`MAX_WORD_CHARS`]: it is still a stranger's text.
     Unknown {
         word: String,
         nearest: Option<&'static str>,
