@@ -140,7 +140,7 @@ impl Paragraph {
         Self { range, text: vec![] }
     }
 
-    fn lines<'a>(self, body: &'a str) -> Vec<&'a str> {
+    fn lines(self, body: &str) -> Vec<&str> {
         let start = body[..self.range.start].rfind('\n').map_or(0, |newline| newline + 1);
         let mut at = start;
         let mut lines = vec![];

@@ -32,7 +32,8 @@ struct Help {
 
 #[derive(Serialize)]
 struct HelpRow {
-    forms: Phrase,
+    mention: Phrase,
+    prefixed: Phrase,
     does: Phrase,
     who: Phrase,
 }
@@ -41,7 +42,8 @@ impl Words {
     /// The commands, with the forms that always work first. `username` is our own, without the at-sign.
     pub fn help(&self, username: &str) -> String {
         let rows = COMMANDS.iter().map(|row| HelpRow {
-            forms: Phrase::list(&[mention(username, row.usage), prefixed(row)]),
+            mention: mention(username, row.usage),
+            prefixed: prefixed(row),
             does: Phrase::own(row.does),
             who: Phrase::own(row.who),
         });
@@ -65,7 +67,7 @@ impl Words {
 
     /// The answer to a verb whose arguments do not fit.
     pub fn usage(&self, verb: &'static str, usage: &'static str) -> String {
-        let values = [("verb", Phrase::term(verb)), ("usage", Phrase::command(PREFIX, usage))];
+        let values = [("verb", Phrase::term(verb)), ("usage", Phrase::command(PREFIX, usage)), ("digest_form", Phrase::term("sha256:"))];
         safe(self.block("chat/usage", &Values::from(values)) + "\n")
     }
 

@@ -110,7 +110,7 @@ pub const CODES: &[Code] = &[
     },
     Code {
         code: "CS-REG-AUTH",
-        title: "the registry refused our login",
+        title: "the registry refused Countersign's login",
         meaning: "The registry answered 401 or 403 to Countersign. Nothing could be checked; this is no statement about the image.",
         todo: "Give Countersign read access to the repository.",
     },

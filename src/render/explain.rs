@@ -75,8 +75,14 @@ fn title(problem: &Problem) -> &'static str {
 fn unavailable_title(why: &Why) -> &'static str {
     match (why.service, why.kind) {
         (_, WhyKind::Stale) => "the trust root is too old",
-        (Service::Gitlab, _) => "GitLab did not answer as it should",
-        (Service::Registry, _) => "the registry did not answer as it should",
+        (Service::Gitlab, WhyKind::Down) => "GitLab did not answer",
+        (Service::Gitlab, WhyKind::Refused) => "GitLab refused Countersign's login",
+        (Service::Gitlab, WhyKind::Limited) => "GitLab limits Countersign's requests",
+        (Service::Gitlab, WhyKind::TooLarge | WhyKind::Unreadable) => "GitLab's answer could not be read",
+        (Service::Registry, WhyKind::Down) => "the registry did not answer",
+        (Service::Registry, WhyKind::Refused) => "the registry refused Countersign's login",
+        (Service::Registry, WhyKind::Limited) => "the registry limits Countersign's requests",
+        (Service::Registry, WhyKind::TooLarge | WhyKind::Unreadable) => "the registry's answer could not be read",
         (Service::TrustRoot, _) => "the trust root could not be read",
         (Service::Store, _) => "Countersign could not read its own record",
     }
@@ -224,7 +230,7 @@ fn unavailable(what: &str, why: &Why) -> Sentence {
     let service = ("service", service(why.service));
     match why.kind {
         WhyKind::Down => sentence("problem/CS-UNAVAILABLE.down", [service, told, ("ask", ask())]),
-        WhyKind::Limited => sentence("problem/CS-UNAVAILABLE.limited", [service, told]),
+        WhyKind::Limited => sentence("problem/CS-UNAVAILABLE.limited", [service, told, ("ask", ask())]),
         WhyKind::Refused => sentence("problem/CS-UNAVAILABLE.refused", [service, told, ("doctor", Phrase::typed("countersign doctor"))]),
         WhyKind::TooLarge => sentence("problem/CS-UNAVAILABLE.too-large", [service, told, ("ask", ask())]),
         WhyKind::Unreadable => sentence("problem/CS-UNAVAILABLE.unreadable", [service, told]),

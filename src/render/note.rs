@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::phrase::Phrase;
-use super::story::{CheckRow, Place, Row, Tally, check_row, shell_image, time, waits};
+use super::story::{CheckRow, Place, Row, check_row, shell_image, time, waits};
 use super::template::Values;
 use super::{Audience, Explained, Words, safe};
 use crate::model::gitlab::MergeRequestIid;
@@ -109,11 +109,12 @@ impl Words {
 
     fn passed(&self, verdict: &Verdict) -> Values {
         let commit = verdict.subject.commit.as_ref();
-        let mut values = Values::from(Tally::of(verdict).values());
-        values.insert("pipeline", self.pipeline(verdict));
-        values.insert("commit", commit.map_or(Phrase::own("of the release"), |commit| Phrase::commit(&commit.sha)));
-        values.insert("signer", self.signer(verdict).unwrap_or(Phrase::own("a trusted signer")));
-        values
+        Values::from([
+            ("pipeline", self.pipeline(verdict)),
+            ("commit", commit.map_or(Phrase::own("of the release"), |commit| Phrase::commit(&commit.sha))),
+            ("signer", self.signer_in_short(verdict)),
+            ("tally", self.tally(verdict)),
+        ])
     }
 
     fn warnings(&self, verdict: &Verdict) -> Vec<Phrase> {
@@ -130,13 +131,11 @@ impl Words {
 
     /// Every check, folded, with what is known of an image that did not pass, and the lines to copy.
     fn all_checks(&self, verdict: &Verdict, place: Place, audience: Audience) -> String {
-        let mut values = Values::from(Tally::of(verdict).values());
+        let tally = self.tally(verdict);
+        // Within `<summary>` GitLab renders no Markdown, so the code stands there without marks.
         let summary = match &verdict.problem {
-            Some(problem) => {
-                values.insert("code", Phrase::term(problem.code()));
-                self.say("note/summary-blocked", &values)
-            }
-            None => self.say("note/summary-passed", &values),
+            Some(problem) => self.say("note/summary-blocked", &Values::from([("tally", tally), ("code", Phrase::own(problem.code()))])),
+            None => tally,
         };
         let mut blocks = vec![];
         let rows = if verdict.outcome == Outcome::Passed { vec![] } else { self.rows(verdict, place) };

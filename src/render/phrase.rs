@@ -70,7 +70,8 @@ impl Phrase {
 
     /// Outside text.
     pub(super) fn name(text: &str) -> Self {
-        Self::new(quoted(text), format!("'{}'", one_line(text)))
+        let plain = if is_shell_plain(text) { text.to_owned() } else { format!("'{}'", one_line(text)) };
+        Self::new(quoted(text), plain)
     }
 
     pub(super) fn number(number: u64) -> Self {
@@ -174,11 +175,19 @@ impl Phrase {
 
     /// Two values to be told apart.
     pub(super) fn values(one: &str, other: &str) -> (Self, Self) {
-        if one != other && shorten(one) == shorten(other) {
-            return (Self::name(one), Self::name(other));
-        }
-        (Self::value(one), Self::value(other))
+        let (one, other) = shorten_both(one, other);
+        (Self::name(&one), Self::name(&other))
     }
+}
+
+/// Two values on one line each, digests shortened unless that makes them look the same; nothing as a dash.
+pub(super) fn shorten_both(one: &str, other: &str) -> (String, String) {
+    let same = one != other && shorten(one) == shorten(other);
+    let shown = |text: &str| match one_line(&if same { text.to_owned() } else { shorten(text) }) {
+        empty if empty.is_empty() => "–".to_owned(),
+        text => text,
+    };
+    (shown(one), shown(other))
 }
 
 /// Shortens each whole digest in a text.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::note::explained_values;
 use super::phrase::Phrase;
-use super::story::{Place, Row, Tally, waits};
+use super::story::{Place, Row, waits};
 use super::template::Values;
 use super::{Audience, Words, safe};
 use crate::verdict::{Outcome, Verdict};
@@ -18,12 +18,6 @@ struct Section {
 #[derive(Serialize)]
 struct Rows {
     rows: Vec<Row>,
-}
-
-#[derive(Serialize)]
-struct Folded {
-    summary: Phrase,
-    block: Phrase,
 }
 
 impl Words {
@@ -60,9 +54,9 @@ impl Words {
             (None, Some(image)) => {
                 blocks.push(self.block("release/passed", &Values::from([("reference", Phrase::reference(image))])));
                 blocks.push(self.block("note/rows", &Rows { rows: self.rows(verdict, Place::Release) }));
-                let summary = self.say("note/summary-passed", &Values::from(Tally::of(verdict).values()));
+                blocks.push(self.block("release/tally", &Values::from([("tally", self.tally(verdict))])));
                 if let Some(block) = self.check_it_yourself(verdict, Audience::Members) {
-                    blocks.push(self.block("release/folded", &Folded { summary, block }));
+                    blocks.push(self.block("release/folded", &Values::from([("block", block)])));
                 }
             }
             (None, None) => {}

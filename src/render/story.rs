@@ -71,26 +71,6 @@ fn count<T>(items: impl Iterator<Item = T>) -> u64 {
     items.fold(0, |count, _| count + 1)
 }
 
-/// How many checks passed, of how many that say something about this question.
-pub(super) struct Tally {
-    pub passed: u64,
-    pub applicable: u64,
-}
-
-impl Tally {
-    pub(super) fn of(verdict: &Verdict) -> Self {
-        let count = |keep: fn(CheckOutcome) -> bool| count(verdict.findings.iter().filter(|finding| keep(finding.outcome)));
-        Self {
-            passed: count(|outcome| outcome == CheckOutcome::Passed),
-            applicable: count(|outcome| outcome != CheckOutcome::NotApplicable),
-        }
-    }
-
-    pub(super) fn values(&self) -> [(&'static str, Phrase); 2] {
-        [("passed", Phrase::number(self.passed)), ("applicable", Phrase::number(self.applicable))]
-    }
-}
-
 impl Words {
     /// The image that a verdict is about, without its registry: `shop/api` `v1.8.2`.
     pub(super) fn what(&self, verdict: &Verdict) -> Phrase {
@@ -116,6 +96,18 @@ impl Words {
     /// The problem of a verdict that did not pass.
     pub(super) fn explained(&self, verdict: &Verdict) -> Option<Explained> {
         verdict.problem.as_ref().map(|problem| self.explain(problem, &verdict.subject))
+    }
+
+    /// How many checks passed, of those that say something about this question.
+    pub(super) fn tally(&self, verdict: &Verdict) -> Phrase {
+        let count = |keep: fn(CheckOutcome) -> bool| Phrase::number(count(verdict.findings.iter().filter(|finding| keep(finding.outcome))));
+        let passed = ("passed", count(|outcome| outcome == CheckOutcome::Passed));
+        let applicable = ("applicable", count(|outcome| outcome != CheckOutcome::NotApplicable));
+        if verdict.findings.iter().any(|finding| finding.outcome == CheckOutcome::Warned) {
+            let warned = ("warned", count(|outcome| outcome == CheckOutcome::Warned));
+            return self.say("item/tally-warned", &Values::from([passed, applicable, warned]));
+        }
+        self.say("item/tally", &Values::from([passed, applicable]))
     }
 
     /// How several verdicts ended: `1 verified, 1 blocked`.
@@ -148,6 +140,15 @@ impl Words {
             SignedBy::Key(name) => self.say("item/signer-key", &Values::from([("name", Phrase::name(&name.0))])),
             SignedBy::Keyless(identity) => self.keyless(identity),
         })
+    }
+
+    /// The signer in a few words: an identity is long, and has a row of its own.
+    pub(super) fn signer_in_short(&self, verdict: &Verdict) -> Phrase {
+        match &verdict.subject.signer {
+            Some(SignedBy::Key(name)) => self.say("item/signer-key", &Values::from([("name", Phrase::name(&name.0))])),
+            Some(SignedBy::Keyless(_)) => Phrase::own("this project's pipeline identity"),
+            None => Phrase::own("a trusted signer"),
+        }
     }
 
     fn keyless(&self, identity: &KeylessIdentity) -> Phrase {

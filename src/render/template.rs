@@ -44,6 +44,8 @@ pub(super) const TEMPLATES: &[(&str, &str)] = templates![
     "item/signer-key",
     "item/signer-keyless",
     "item/signer-keyless-logged",
+    "item/tally",
+    "item/tally-warned",
     "item/tests",
     "note/blocked",
     "note/checked-at",
@@ -56,7 +58,6 @@ pub(super) const TEMPLATES: &[(&str, &str)] = templates![
     "note/passed",
     "note/rows",
     "note/summary-blocked",
-    "note/summary-passed",
     "note/verify-key",
     "note/verify-keyless",
     "note/verify-keyless-own-root",
@@ -97,6 +98,7 @@ pub(super) const TEMPLATES: &[(&str, &str)] = templates![
     "release/name",
     "release/passed",
     "release/section",
+    "release/tally",
     "release/waiting",
     "status/blocked",
     "status/could-not-check",
@@ -204,6 +206,17 @@ mod tests {
         let mut listed: Vec<_> = TEMPLATES.iter().map(|(name, _)| name.to_string()).collect();
         listed.sort();
         assert_eq!(names, listed);
+    }
+
+    #[test]
+    fn every_template_is_used() {
+        let mut found = vec![];
+        files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/render"), &mut found);
+        let code: String =
+            found.iter().filter(|path| !path.ends_with("template.rs")).map(|path| std::fs::read_to_string(path).unwrap()).collect();
+        for (name, _) in TEMPLATES {
+            assert!(code.contains(&format!("\"{name}\"")), "{name} is filled nowhere");
+        }
     }
 
     #[test]

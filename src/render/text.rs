@@ -1,10 +1,9 @@
 //! Plain text: a commit status's description, and a verdict on the terminal.
 
-use super::phrase::Phrase;
-use super::story::{Tally, check_name, outcome_word, time};
+use super::Words;
+use super::phrase::{Phrase, shorten_both};
+use super::story::{check_name, outcome_word, time};
 use super::template::Values;
-use super::{Words, inert};
-use crate::model::Digest;
 use crate::verdict::{CheckOutcome, Finding, Outcome, Verdict};
 
 /// GitLab's limit of a commit status's description ([commits API](https://docs.gitlab.com/api/commits/)).
@@ -35,10 +34,10 @@ impl Words {
     }
 
     fn status(&self, verdict: &Verdict) -> Phrase {
-        let mut values = Values::from(Tally::of(verdict).values());
-        values.insert("what", self.what(verdict));
+        let mut values = Values::from([("what", self.what(verdict))]);
         let Some(explained) = self.explained(verdict) else {
-            values.insert("digest", digest(verdict.digest().as_ref()));
+            values.insert("digest", verdict.digest().map_or(Phrase::own("no digest"), |digest| Phrase::digest(&digest)));
+            values.insert("tally", self.tally(verdict));
             return self.say("status/passed", &values);
         };
         values.insert("title", Phrase::own(explained.title));
@@ -55,11 +54,13 @@ impl Words {
         if let Some(explained) = self.explained(verdict) {
             return (explained.headline.plain().to_owned(), explained.next_step.plain().to_owned());
         }
-        let mut values = Values::from(Tally::of(verdict).values());
-        values.insert("reference", verdict.image.as_ref().map_or(Phrase::own("no image"), Phrase::reference));
-        values.insert("time", time(verdict.as_of));
-        values.insert("policy", digest(Some(&verdict.policy)));
-        let said = self.say("text/passed", &values);
+        let values = [
+            ("reference", verdict.image.as_ref().map_or(Phrase::own("no image"), Phrase::reference)),
+            ("tally", self.tally(verdict)),
+            ("time", time(verdict.as_of)),
+            ("policy", Phrase::full_digest(&verdict.policy)),
+        ];
+        let said = self.say("text/passed", &Values::from(values));
         (said.plain().to_owned(), self.say("text/deploy", &Values::new()).plain().to_owned())
     }
 
@@ -80,14 +81,10 @@ impl Words {
     }
 }
 
-fn digest(digest: Option<&Digest>) -> Phrase {
-    digest.map_or(Phrase::own("no digest"), Phrase::digest)
-}
-
 fn check_line(finding: &Finding, widest: usize, colour: bool) -> String {
     let word = painted(finding.outcome, &format!("{:<15}", outcome_word(finding.outcome)), colour);
     let name = check_name(finding.check);
-    let (expected, found) = (inert::one_line(&finding.expected), inert::one_line(&finding.found));
+    let (expected, found) = shorten_both(&finding.expected, &finding.found);
     let code = finding.problem.as_ref().map_or(String::new(), |problem| format!(" [{}]", problem.code()));
     format!("  {word} {name:<widest$}  expected: {expected}; found: {found}{code}")
 }

@@ -230,16 +230,16 @@ fn an_outage_never_reads_as_unsigned_and_nothing_else_as_passed() {
 
 #[test]
 fn a_public_note_names_no_registry() {
+    let words = words();
     for make in [passed, passed_keyless, tag_moved, unreachable, not_ended] {
         let verdicts = usual(make);
-        let words = words();
         for text in [words.sticky_note(MR, &verdicts, Audience::Everyone), words.reply(MR, &verdicts, Audience::Everyone)] {
             assert!(!text.contains("registry.example.com"), "{text}");
         }
         assert!(!words.status_description(&verdicts).contains("registry.example.com"));
     }
     for problem in problems(&Outside::usual()) {
-        let said = words().explain(&problem, &subject(&Outside::usual()));
+        let said = words.explain(&problem, &subject(&Outside::usual()));
         assert!(!said.headline.markdown().contains("registry.example.com"), "{}", said.headline.markdown());
     }
 }

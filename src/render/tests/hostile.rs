@@ -6,7 +6,7 @@ use super::world::*;
 use crate::model::gitlab::MergeRequestIid;
 use crate::render::inert::tests::HOSTILE;
 use crate::render::*;
-use crate::verdict::{Check, Outcome, Verdict};
+use crate::verdict::Verdict;
 
 /// What a parser sees, with the text of code spans and the addresses of our links left out.
 fn structure(markdown: &str) -> Vec<String> {
@@ -36,31 +36,32 @@ fn structure(markdown: &str) -> Vec<String> {
     seen
 }
 
-fn outputs(outside: &Outside) -> Vec<String> {
-    let words = Words::new().unwrap();
+fn outputs(words: &Words, outside: &Outside) -> Vec<String> {
     let mr = MergeRequestIid(412);
-    let mut verdicts = vec![passed(outside), tag_moved(outside), unreachable(outside), not_ended(outside)];
-    let failing = |problem| failed(outside, Outcome::Blocked, Check::Source, (&outside.found, &outside.job), problem);
-    verdicts.extend(problems(outside).into_iter().map(failing));
     let mut all = vec![words.unknown("bot", &outside.title, None), words.not_found(&NotFound::Name(outside.title.clone()))];
-    for verdict in &verdicts {
-        let one = std::slice::from_ref(verdict);
+    for verdict in [passed(outside), tag_moved(outside), unreachable(outside), not_ended(outside)] {
+        let one = std::slice::from_ref(&verdict);
         all.push(words.sticky_note(mr, one, Audience::Members));
         all.push(words.reply(mr, one, Audience::Everyone));
         all.push(words.release_section(one));
+    }
+    for problem in problems(outside) {
+        let said = words.explain(&problem, &subject(outside));
+        all.push(format!("### x {}\n\n{}\n", said.headline.markdown(), said.next_step.markdown()));
     }
     all
 }
 
 #[test]
 fn hostile_text_changes_no_structure() {
+    let words = Words::new().unwrap();
     // Text that is no shell word, so that both sides leave out the line for the shell.
-    let calm: Vec<_> = outputs(&Outside::all("calm text")).iter().map(|text| structure(text)).collect();
+    let calm: Vec<_> = outputs(&words, &Outside::all("calm text")).iter().map(|text| structure(text)).collect();
     for text in HOSTILE {
-        for (output, calm) in outputs(&Outside::all(&format!("{text} x"))).iter().zip(&calm) {
+        for (output, calm) in outputs(&words, &Outside::all(&format!("{text} x"))).iter().zip(&calm) {
             assert_eq!(&structure(output), calm, "{text:?} in\n{output}");
         }
-        for (output, calm) in outputs(&Outside::all(&format!("a b{text}"))).iter().zip(&calm) {
+        for (output, calm) in outputs(&words, &Outside::all(&format!("a b{text}"))).iter().zip(&calm) {
             assert_eq!(&structure(output), calm, "{text:?} in\n{output}");
         }
     }
@@ -68,8 +69,9 @@ fn hostile_text_changes_no_structure() {
 
 #[test]
 fn no_line_is_a_quick_action_and_no_marker_is_forged() {
+    let words = Words::new().unwrap();
     for text in HOSTILE {
-        for output in outputs(&Outside::all(text)) {
+        for output in outputs(&words, &Outside::all(text)) {
             for line in output.replace('\r', "").lines() {
                 assert!(!line.trim_start().starts_with('/'), "{text:?} in\n{output}");
             }
