@@ -79,7 +79,7 @@ impl Words {
     /// One verdict: the word of it and what to do, what is known, and all checks folded.
     fn section(&self, verdict: &Verdict, mark: Mark, place: Place, audience: Audience) -> String {
         let mut blocks = vec![self.opening(verdict, mark)];
-        let warnings = self.warnings(verdict);
+        let warnings = self.warnings(verdict, audience);
         if !warnings.is_empty() {
             blocks.push(self.block("note/warnings", &Warnings { warnings }));
         }
@@ -87,7 +87,7 @@ impl Words {
             blocks.push(self.block("note/rows", &Rows { rows: self.rows(verdict, place) }));
         } else {
             let failed = verdict.findings.iter().filter(|finding| stands_in_the_way(finding));
-            let checks: Vec<_> = failed.take(MAX_VISIBLE_ROWS).map(check_row).collect();
+            let checks: Vec<_> = failed.take(MAX_VISIBLE_ROWS).map(|finding| check_row(finding, verdict, audience)).collect();
             if !checks.is_empty() {
                 blocks.push(self.block("note/failed-checks", &FailedChecks { checks }));
             }
@@ -117,15 +117,15 @@ impl Words {
         ])
     }
 
-    fn warnings(&self, verdict: &Verdict) -> Vec<Phrase> {
+    fn warnings(&self, verdict: &Verdict, audience: Audience) -> Vec<Phrase> {
         let warned = verdict.findings.iter().filter(|finding| finding.outcome == CheckOutcome::Warned);
-        warned.map(|finding| self.warning(finding, verdict)).collect()
+        warned.map(|finding| self.warning(finding, verdict, audience)).collect()
     }
 
-    fn warning(&self, finding: &Finding, verdict: &Verdict) -> Phrase {
+    fn warning(&self, finding: &Finding, verdict: &Verdict, audience: Audience) -> Phrase {
         match &finding.problem {
             Some(problem) => self.explain(problem, &verdict.subject).headline,
-            None => self.say("item/finding", &check_row(finding)),
+            None => self.say("item/finding", &check_row(finding, verdict, audience)),
         }
     }
 
@@ -147,7 +147,7 @@ impl Words {
             blocks.push(self.say("note/full-image", &Values::from([("image", image)])));
         }
         blocks.extend(self.check_it_yourself(verdict, audience));
-        let checks = verdict.findings.iter().map(check_row).collect();
+        let checks = verdict.findings.iter().map(|finding| check_row(finding, verdict, audience)).collect();
         self.block("note/checks", &Checks { summary, checks, blocks })
     }
 }

@@ -284,8 +284,14 @@ fn ref_kind(git_ref: &GitRef, protected: Option<bool>) -> Phrase {
     })
 }
 
-pub(super) fn check_row(finding: &Finding) -> CheckRow {
-    let (expected, found) = Phrase::values(&finding.expected, &finding.found);
+/// A check as a row of a table. For everyone's eyes the registry's host name is left out of its values.
+pub(super) fn check_row(finding: &Finding, verdict: &Verdict, audience: Audience) -> CheckRow {
+    let host = format!("{}/", verdict.subject.question.image.repository.registry);
+    let shown = |value: &str| match audience {
+        Audience::Members => value.to_owned(),
+        Audience::Everyone => value.replace(&host, ""),
+    };
+    let (expected, found) = Phrase::values(&shown(&finding.expected), &shown(&finding.found));
     let word = Phrase::own(outcome_word(finding.outcome));
     let result = match &finding.problem {
         Some(problem) => Phrase::list(&[word, Phrase::term(problem.code())]),

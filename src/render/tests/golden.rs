@@ -232,7 +232,8 @@ fn an_outage_never_reads_as_unsigned_and_nothing_else_as_passed() {
 fn a_public_note_names_no_registry() {
     let words = words();
     for make in [passed, passed_keyless, tag_moved, unreachable, not_ended] {
-        let verdicts = usual(make);
+        let mut verdicts = usual(make);
+        verdicts[0].findings.push(finding(Check::Identity, CheckOutcome::Blocked, ("none", &image().to_string()), None));
         for text in [words.sticky_note(MR, &verdicts, Audience::Everyone), words.reply(MR, &verdicts, Audience::Everyone)] {
             assert!(!text.contains("registry.example.com"), "{text}");
         }
