@@ -37,7 +37,6 @@ pub use chat::NotFound;
 pub use codes::{CODES, Code, codes_markdown};
 pub use explain::Explained;
 pub use inert::{MAX_INERT_CHARS, inert};
-pub use json::verdict_json;
 pub use phrase::Phrase;
 pub use story::check_name;
 pub use template::BadTemplate;

@@ -189,7 +189,7 @@ fn a_status_fits_gitlab() {
 #[test]
 fn json_holds_every_key_of_the_contract() {
     let words = words();
-    let json = |verdict: &Verdict| verdict_json(&words, "0197-1", verdict);
+    let json = |verdict: &Verdict| words.verdict_json("0197-1", verdict);
     let pretty = |verdict: &Verdict| serde_json::to_string_pretty(&json(verdict)).unwrap() + "\n";
     check("verdict-passed.json", &pretty(&passed_keyless(&Outside::usual())));
     check("verdict-blocked.json", &pretty(&tag_moved(&Outside::usual())));
