@@ -169,8 +169,9 @@ fn templates_do_not_choose() {
                 continue;
             }
             let text = fs::read_to_string(&path).unwrap();
-            for word in ["{{#if", "{{else", "{{#unless", "{{^", "{{{", "{{#with", "{{lookup"] {
-                if text.contains(word) {
+            for word in ["{{#if", "{{else", "{{#unless", "{{^", "{{{", "{{&", "{{#with", "{{lookup", "{{>"] {
+                // `{{~` only trims space; it must not hide the word behind it.
+                if text.replace("{{~", "{{").contains(word) {
                     broken.push(format!("{}: {word}", path.display()));
                 }
             }

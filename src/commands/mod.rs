@@ -1,8 +1,10 @@
-//! The chat language, pure. One table is parser and help at once.
+//! The chat language, pure. One table is parser and help at once; one file a command.
 
+mod help;
 mod parse;
+mod verify;
 
-pub use parse::parse;
+pub use parse::{MAX_COMMANDS, MAX_NOTE_BYTES, MAX_WORD_CHARS, parse};
 
 use crate::model::Digest;
 
@@ -10,7 +12,8 @@ use crate::model::Digest;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
     Command(Command),
-    /// A word after our name that is no verb, with the nearest verb if one is near.
+    /// A word after our name that is no verb, with the nearest verb if one is near. The word is as it was written, cut to
+    /// [`MAX_WORD_CHARS`]: it is still a stranger's text.
     Unknown {
         word: String,
         nearest: Option<&'static str>,
@@ -38,25 +41,139 @@ pub enum Target {
 }
 
 /// One row of the language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Row {
     pub verb: &'static str,
-    /// Shown after `/countersign` in help and usage.
+    /// Shown after `/countersign` in help and usage. Without a vertical bar: help is a Markdown table.
     pub usage: &'static str,
     pub does: &'static str,
     pub who: &'static str,
-    /// Whether `/verb` alone works too.
+    /// Whether `/verb` alone works too. Only for words that no edition of GitLab takes as a quick action.
     pub bare: bool,
+    /// Reads the words after the verb; `None` if they do not fit.
+    pub arguments: fn(&[&str]) -> Option<Command>,
 }
 
 /// The language: parser and help read this table.
-pub const COMMANDS: &[Row] = &[
-    Row {
-        verb: "verify",
-        usage: "verify [TAG | DIGEST | ENVIRONMENT]",
-        does: "checks an image and says whether it is ours",
-        who: "everyone who can comment",
-        bare: true,
-    },
-    Row { verb: "help", usage: "help", does: "lists these words", who: "everyone who can comment", bare: false },
-];
+pub const COMMANDS: &[Row] = &[verify::ROW, help::ROW];
+
+/// Our own prefix, in front of any verb: `/countersign verify`. GitLab has no quick action of that name.
+pub const PREFIX: &str = "/countersign";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// GitLab's quick actions, of every edition and kind of item: the docs of 19.x, and words that older editions still take, such
+    /// as `promote`. GitLab cuts such a line out of a note before it is stored, so we would never see it.
+    const QUICK_ACTIONS: &[&str] = &[
+        "add_child",
+        "add_contacts",
+        "add_email",
+        "approve",
+        "assign",
+        "assign_reviewer",
+        "award",
+        "blocked_by",
+        "blocks",
+        "board_move",
+        "child_epic",
+        "clear_health_status",
+        "clear_weight",
+        "clone",
+        "close",
+        "confidential",
+        "convert_to_ticket",
+        "copy_metadata",
+        "create_merge_request",
+        "done",
+        "draft",
+        "due",
+        "duplicate",
+        "epic",
+        "estimate",
+        "health_status",
+        "internal_note",
+        "invite_email",
+        "iteration",
+        "label",
+        "link",
+        "lock",
+        "merge",
+        "milestone",
+        "move",
+        "page",
+        "promote",
+        "promote_to",
+        "promote_to_incident",
+        "publish",
+        "react",
+        "ready",
+        "reassign",
+        "reassign_reviewer",
+        "rebase",
+        "relabel",
+        "relate",
+        "remove_child",
+        "remove_contacts",
+        "remove_due_date",
+        "remove_email",
+        "remove_epic",
+        "remove_estimate",
+        "remove_iteration",
+        "remove_milestone",
+        "remove_parent",
+        "remove_parent_epic",
+        "remove_time_spent",
+        "remove_zoom",
+        "reopen",
+        "request_review",
+        "reviewer",
+        "run_pipeline",
+        "set_parent",
+        "severity",
+        "ship",
+        "shrug",
+        "spend",
+        "spend_time",
+        "spent",
+        "submit_review",
+        "subscribe",
+        "tableflip",
+        "tag",
+        "target_branch",
+        "timeline",
+        "title",
+        "todo",
+        "type",
+        "unapprove",
+        "unassign",
+        "unassign_reviewer",
+        "unlabel",
+        "unlink",
+        "unlock",
+        "unsubscribe",
+        "weight",
+        "zoom",
+    ];
+
+    #[test]
+    fn no_bare_word_is_a_quick_action_of_gitlab() {
+        let taken = |word: &str| QUICK_ACTIONS.iter().any(|action| action.eq_ignore_ascii_case(word));
+        for row in COMMANDS.iter().filter(|row| row.bare) {
+            assert!(!taken(row.verb), "GitLab eats /{}", row.verb);
+        }
+        assert!(!taken(PREFIX.trim_start_matches('/')));
+    }
+
+    #[test]
+    fn every_row_can_be_found_and_shown() {
+        for (number, row) in COMMANDS.iter().enumerate() {
+            let earlier = &COMMANDS[..number];
+            assert!(earlier.iter().all(|other| other.verb != row.verb), "{} is there twice", row.verb);
+            assert!(!row.verb.is_empty() && row.verb.bytes().all(|b| b.is_ascii_lowercase()), "{}", row.verb);
+            assert!(row.usage.starts_with(row.verb), "{}", row.usage);
+            assert!(!format!("{}{}{}", row.usage, row.does, row.who).contains('|'), "{}: help is a table", row.verb);
+        }
+    }
+}

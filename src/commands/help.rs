@@ -1,0 +1,13 @@
+//! `help`: lists the words.
+
+use super::{Command, Row};
+
+pub(super) const ROW: Row = Row {
+    verb: "help",
+    usage: "help",
+    does: "lists these words",
+    who: "everyone who can comment",
+    // `/help` alone is left to whoever else answers in the thread.
+    bare: false,
+    arguments: |words| words.is_empty().then_some(Command::Help),
+};

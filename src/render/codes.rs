@@ -1,0 +1,134 @@
+//! One page a code: what it means and what to do, without the values of a case.
+
+/// A code of the catalogue. Codes are kept for ever: people search for them and alerts match them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    pub code: &'static str,
+    /// Completes "Blocked:" or "Could not check:".
+    pub title: &'static str,
+    pub meaning: &'static str,
+    pub todo: &'static str,
+}
+
+/// The catalogue.
+pub const CODES: &[Code] = &[
+    Code {
+        code: "CS-SIG-MISSING",
+        title: "the image is not signed",
+        meaning: "The registry answered, and holds no signature for the image's digest in any layout that cosign writes.",
+        todo: "Re-run the job that signs, in the release pipeline. Do not sign from a laptop: that signature would not count either.",
+    },
+    Code {
+        code: "CS-SIG-INVALID",
+        title: "a signature does not verify",
+        meaning: "A signature claims one of the trusted signers, but cryptography says no: it was altered, made after its certificate or key ended, or its log entry does not fit.",
+        todo: "Treat the image as untrusted and rebuild it from the release tag in the release pipeline. Find out who pushed the signature.",
+    },
+    Code {
+        code: "CS-SIG-OTHER",
+        title: "somebody else signed it",
+        meaning: "The signature verifies, but its signer is not one that may sign this image.",
+        todo: "If the signer is right, add it to the image's trusted signers in the configuration; otherwise rebuild the image in its release pipeline.",
+    },
+    Code {
+        code: "CS-SIG-ON-TAG",
+        title: "the signature covers another image",
+        meaning: "A signature stands beside the image but speaks of other bytes: the tag was signed, and moved afterwards.",
+        todo: "Sign the digest that the push step prints, in the job that pushes.",
+    },
+    Code {
+        code: "CS-PROV-MISSING",
+        title: "nothing says which commit it was built from",
+        meaning: "Neither a signature nor a record ties the digest to a commit, so it cannot be compared with one.",
+        todo: "Ask about the release tag, or sign keyless in the release pipeline, so that the signature names the commit.",
+    },
+    Code {
+        code: "CS-COMMIT",
+        title: "it was built from another commit",
+        meaning: "What is signed names one commit, and the Git tag points to another one.",
+        todo: "Tag the commit that was built, or build the commit that is tagged.",
+    },
+    Code {
+        code: "CS-PIPELINE",
+        title: "the release pipeline does not vouch for it",
+        meaning: "The pipeline that should have built the image is missing, has not ended, failed, ran another commit or holds no release job.",
+        todo: "Run the release pipeline of the tag until its jobs succeed.",
+    },
+    Code {
+        code: "CS-REF-UNPROTECTED",
+        title: "it was built on an unprotected ref",
+        meaning: "Anyone who may push could have started the build, because GitLab does not protect its branch or tag.",
+        todo: "Protect the ref or release from a protected tag, then build again: protection does not reach back.",
+    },
+    Code {
+        code: "CS-SOURCE",
+        title: "its pipeline may not release",
+        meaning: "The pipeline was started in a way that the policy does not let release, such as a schedule or a trigger.",
+        todo: "Start the release pipeline by pushing the release tag.",
+    },
+    Code {
+        code: "CS-PROJECT",
+        title: "it belongs to another project",
+        meaning: "What is signed names another project than the one that releases the image.",
+        todo: "Build the image in its own project. Copying an image between projects does not carry trust.",
+    },
+    Code {
+        code: "CS-REBUILT",
+        title: "its commit was already built",
+        meaning: "Two builds of one commit made two images. Only the first was seen by everyone who tested it.",
+        todo: "Use the first image; to replace it, release a new version.",
+    },
+    Code {
+        code: "CS-TAG-MOVED",
+        title: "the registry tag was moved",
+        meaning: "The registry tag of the release named one image and names another one now.",
+        todo: "Point the tag back, or release again under a new version. Find out who pushed, and protect the tag.",
+    },
+    Code {
+        code: "CS-TAG-MISSING",
+        title: "the registry tag does not exist",
+        meaning: "The registry answered, and holds no tag of the name that the release should have.",
+        todo: "Let the release job push the tag, or correct the tag template in the configuration.",
+    },
+    Code {
+        code: "CS-TAG-SPLIT",
+        title: "the registry tags name two images",
+        meaning: "The version tag and the commit tag of one release name different digests, so one of them was pushed by something else than the release job.",
+        todo: "Point both tags to the image that the release job built, or release again under a new version.",
+    },
+    Code {
+        code: "CS-DIGEST-FILE",
+        title: "the pipeline recorded another digest",
+        meaning: "The digest file that the release job left does not agree with the registry.",
+        todo: "Let the job read the digest after its push and write it to the file, then release again.",
+    },
+    Code {
+        code: "CS-GIT-TAG-MISSING",
+        title: "the Git tag does not exist",
+        meaning: "GitLab answered, and the project has no Git tag of this name.",
+        todo: "Push the tag, or ask about one that exists.",
+    },
+    Code {
+        code: "CS-REG-AUTH",
+        title: "the registry refused Countersign's login",
+        meaning: "The registry answered 401 or 403 to Countersign. Nothing could be checked; this is no statement about the image.",
+        todo: "Give Countersign read access to the repository.",
+    },
+    Code {
+        code: "CS-UNAVAILABLE",
+        title: "a service did not answer as it should",
+        meaning: "GitLab, the registry, the trust root or Countersign's own store could not be read. Nothing is cleared meanwhile; this is no statement about the image.",
+        todo: "Usually nothing: Countersign tries again. The message names the service, and what to do if the cause does not pass by itself.",
+    },
+];
+
+/// What completes "Blocked:" for a code.
+pub(super) fn title(code: &str) -> &'static str {
+    CODES.iter().find(|page| page.code == code).map_or("a check did not pass", |page| page.title)
+}
+
+/// The catalogue as Markdown, one section a code, for the documentation.
+pub fn codes_markdown() -> String {
+    let page = |code: &Code| format!("### {}: {}\n\n{}\n\n**What to do:** {}\n", code.code, code.title, code.meaning, code.todo);
+    CODES.iter().map(page).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,244 @@
+//! A problem as one sentence that names it and one that says what to do.
+
+use super::phrase::Phrase;
+use super::template::Values;
+use super::{Words, codes};
+use crate::model::Digest;
+use crate::model::gitlab::PipelineId;
+use crate::verdict::{About, PipelineFault, Problem, Service, Subject, Why, WhyKind};
+
+/// What is wrong and what to do, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    pub code: &'static str,
+    /// A few words without values: what completes "Blocked:".
+    pub title: &'static str,
+    /// One sentence with the values of this case.
+    pub headline: Phrase,
+    pub next_step: Phrase,
+}
+
+impl Words {
+    /// Explains a problem of this subject.
+    pub fn explain(&self, problem: &Problem, subject: &Subject) -> Explained {
+        let (template, values) = Case { subject }.of(problem);
+        let split = |text: &str| match text.split_once('\n') {
+            Some((headline, next)) => (headline.to_owned(), next.to_owned()),
+            None => (text.to_owned(), String::new()),
+        };
+        let said = self.say(template, &values);
+        let (headline, next_step) = split(said.markdown());
+        let (plain_headline, plain_next_step) = split(said.plain());
+        Explained {
+            code: problem.code(),
+            title: title(problem),
+            headline: Phrase::new(headline, plain_headline),
+            next_step: Phrase::new(next_step, plain_next_step),
+        }
+    }
+}
+
+/// Whether only time is missing: the pipeline has not ended.
+pub(super) fn waits(problem: &Problem) -> bool {
+    matches!(problem, Problem::Pipeline { fault: PipelineFault::NotEnded { .. }, .. })
+}
+
+fn title(problem: &Problem) -> &'static str {
+    match problem {
+        Problem::Pipeline { fault, .. } => match fault {
+            PipelineFault::Missing => "no release pipeline built it",
+            PipelineFault::JobsFailed { .. } => "the release pipeline failed",
+            PipelineFault::NotEnded { .. } => "the release pipeline has not ended",
+            PipelineFault::OtherCommit { .. } => "the release pipeline ran another commit",
+            PipelineFault::NoReleaseJob { .. } => "the release pipeline holds no release job",
+        },
+        Problem::Unavailable { why, .. } => unavailable_title(why),
+        Problem::SigMissing { .. }
+        | Problem::SigInvalid { .. }
+        | Problem::SigOther { .. }
+        | Problem::SigOnTag { .. }
+        | Problem::ProvMissing { .. }
+        | Problem::Commit { .. }
+        | Problem::RefUnprotected { .. }
+        | Problem::Source { .. }
+        | Problem::Project { .. }
+        | Problem::Rebuilt { .. }
+        | Problem::TagMoved { .. }
+        | Problem::TagMissing { .. }
+        | Problem::TagSplit { .. }
+        | Problem::DigestFile { .. }
+        | Problem::GitTagMissing { .. }
+        | Problem::RegistryAuth { .. } => codes::title(problem.code()),
+    }
+}
+
+fn unavailable_title(why: &Why) -> &'static str {
+    match (why.service, why.kind) {
+        (_, WhyKind::Stale) => "the trust root is too old",
+        (Service::Gitlab, WhyKind::Down) => "GitLab did not answer",
+        (Service::Gitlab, WhyKind::Refused) => "GitLab refused Countersign's login",
+        (Service::Gitlab, WhyKind::Limited) => "GitLab limits Countersign's requests",
+        (Service::Gitlab, WhyKind::TooLarge | WhyKind::Unreadable) => "GitLab's answer could not be read",
+        (Service::Registry, WhyKind::Down) => "the registry did not answer",
+        (Service::Registry, WhyKind::Refused) => "the registry refused Countersign's login",
+        (Service::Registry, WhyKind::Limited) => "the registry limits Countersign's requests",
+        (Service::Registry, WhyKind::TooLarge | WhyKind::Unreadable) => "the registry's answer could not be read",
+        (Service::TrustRoot, _) => "the trust root could not be read",
+        (Service::Store, _) => "Countersign could not read its own record",
+    }
+}
+
+fn service(service: Service) -> Phrase {
+    Phrase::own(match service {
+        Service::Gitlab => "GitLab",
+        Service::Registry => "The registry",
+        Service::TrustRoot => "The trust root",
+        Service::Store => "Countersign's own store",
+    })
+}
+
+/// A template and what it is filled with.
+type Sentence = (&'static str, Values);
+
+fn sentence<const N: usize>(template: &'static str, values: [(&'static str, Phrase); N]) -> Sentence {
+    (template, Values::from(values))
+}
+
+/// A problem of one subject.
+struct Case<'a> {
+    subject: &'a Subject,
+}
+
+impl Case<'_> {
+    /// The template that says it, and its values.
+    fn of(&self, problem: &Problem) -> Sentence {
+        let name = Phrase::name;
+        let digest = Phrase::digest;
+        match problem {
+            Problem::SigMissing { image, job, pipeline } => {
+                let pipeline = self.pipeline_or(*pipeline, "the release pipeline");
+                sentence("problem/CS-SIG-MISSING", [("image", Phrase::image(image)), ("job", name(job)), ("pipeline", pipeline)])
+            }
+            Problem::SigInvalid { digest: signed, signer, tag } => {
+                let tag = tag.as_deref().map_or(Phrase::own("its release tag"), name);
+                sentence("problem/CS-SIG-INVALID", [("digest", digest(signed)), ("signer", name(signer)), ("tag", tag)])
+            }
+            Problem::SigOther { digest: signed, found, expected } => {
+                let (expected, found) = Phrase::values(expected, found);
+                sentence("problem/CS-SIG-OTHER", [("digest", digest(signed)), ("found", found), ("expected", expected)])
+            }
+            Problem::SigOnTag { tag, digest: named, signed } => {
+                let (named, signed) = Phrase::digests(named, signed);
+                sentence("problem/CS-SIG-ON-TAG", [("tag", name(tag)), ("digest", named), ("signed", signed)])
+            }
+            Problem::ProvMissing { digest: untied } => sentence("problem/CS-PROV-MISSING", [("digest", digest(untied))]),
+            Problem::Commit { tag, expected, found } => {
+                let (expected, found) = Phrase::commits(expected, found);
+                sentence("problem/CS-COMMIT", [("tag", name(tag)), ("expected", expected), ("found", found)])
+            }
+            Problem::Pipeline { pipeline, fault, tag } => self.pipeline_fault(*pipeline, fault, tag.as_deref()),
+            Problem::RefUnprotected { git_ref } => sentence("problem/CS-REF-UNPROTECTED", [("ref", name(git_ref))]),
+            Problem::Source { pipeline, source } => {
+                sentence("problem/CS-SOURCE", [("pipeline", self.pipeline(*pipeline)), ("source", name(source))])
+            }
+            Problem::Project { found, expected } => sentence("problem/CS-PROJECT", [("found", name(found)), ("expected", name(expected))]),
+            Problem::Rebuilt { commit, first, first_pipeline, second, second_pipeline } => {
+                let (first, second) = Phrase::digests(first, second);
+                let first_origin = self.pipeline_or(*first_pipeline, "an earlier build");
+                let second_origin = self.pipeline_or(*second_pipeline, "a later build");
+                let values = [("first", first), ("first_origin", first_origin), ("second", second), ("second_origin", second_origin)];
+                let (template, mut values) = sentence("problem/CS-REBUILT", values);
+                values.insert("commit", Phrase::commit(commit));
+                (template, values)
+            }
+            Problem::TagMoved { tag, old, new } => {
+                let (old, new) = Phrase::digests(old, new);
+                sentence("problem/CS-TAG-MOVED", [("tag", name(tag)), ("old", old), ("new", new)])
+            }
+            Problem::TagMissing { tag, repository } => {
+                sentence("problem/CS-TAG-MISSING", [("tag", name(tag)), ("repository", name(without_registry(repository)))])
+            }
+            Problem::TagSplit { version_tag, version, commit_tag, commit } => {
+                let (version, commit) = Phrase::digests(version, commit);
+                let values =
+                    [("version_tag", name(version_tag)), ("version", version), ("commit_tag", name(commit_tag)), ("commit", commit)];
+                sentence("problem/CS-TAG-SPLIT", values)
+            }
+            Problem::DigestFile { file, says, registry } => digest_file(file, says.as_ref(), registry),
+            Problem::GitTagMissing { tag } => sentence("problem/CS-GIT-TAG-MISSING", [("tag", name(tag))]),
+            Problem::RegistryAuth { repository } => sentence("problem/CS-REG-AUTH", [("repository", name(without_registry(repository)))]),
+            Problem::Unavailable { what, why } => unavailable(what, why),
+        }
+    }
+
+    fn pipeline_fault(&self, pipeline: Option<PipelineId>, fault: &PipelineFault, tag: Option<&str>) -> Sentence {
+        let release = ("release", self.release(tag));
+        let this = ("pipeline", self.pipeline_or(pipeline, "the release pipeline"));
+        match fault {
+            PipelineFault::Missing if pipeline.is_none() => sentence("problem/CS-PIPELINE.missing", [release]),
+            PipelineFault::Missing => sentence("problem/CS-PIPELINE.gone", [this, release]),
+            PipelineFault::JobsFailed { jobs } => {
+                let jobs: Vec<_> = jobs.iter().map(|job| Phrase::name(job)).collect();
+                sentence("problem/CS-PIPELINE.jobs-failed", [this, ("jobs", Phrase::list(&jobs))])
+            }
+            PipelineFault::NotEnded { status } => {
+                sentence("problem/CS-PIPELINE.not-ended", [this, ("status", Phrase::name(status)), ("ask", ask())])
+            }
+            PipelineFault::OtherCommit { found, expected } => {
+                let (expected, found) = Phrase::commits(expected, found.as_str());
+                sentence("problem/CS-PIPELINE.other-commit", [this, release, ("found", found), ("expected", expected)])
+            }
+            PipelineFault::NoReleaseJob { job } => sentence("problem/CS-PIPELINE.no-release-job", [this, ("job", Phrase::name(job))]),
+        }
+    }
+
+    fn pipeline(&self, id: PipelineId) -> Phrase {
+        Phrase::pipeline(id, self.subject.project_url.as_deref())
+    }
+
+    fn pipeline_or(&self, id: Option<PipelineId>, otherwise: &'static str) -> Phrase {
+        id.map_or(Phrase::own(otherwise), |id| self.pipeline(id))
+    }
+
+    /// What was to be released: the tag that is told, else that of the question.
+    fn release(&self, tag: Option<&str>) -> Phrase {
+        let asked = match &self.subject.question.about {
+            About::Release { tag } => Some(tag.as_str()),
+            About::Image { tag, .. } => tag.as_deref(),
+            About::Pipeline { .. } => None,
+        };
+        tag.or(asked).map_or(Phrase::own("the commit"), Phrase::name)
+    }
+}
+
+fn ask() -> Phrase {
+    Phrase::typed("/countersign verify")
+}
+
+fn digest_file(file: &str, says: Option<&Digest>, registry: &Digest) -> Sentence {
+    match says {
+        Some(says) => {
+            let (says, registry) = Phrase::digests(says, registry);
+            sentence("problem/CS-DIGEST-FILE", [("file", Phrase::name(file)), ("says", says), ("registry", registry)])
+        }
+        None => sentence("problem/CS-DIGEST-FILE.illegible", [("file", Phrase::name(file)), ("registry", Phrase::digest(registry))]),
+    }
+}
+
+fn unavailable(what: &str, why: &Why) -> Sentence {
+    let told = ("what", Phrase::value(what));
+    let service = ("service", service(why.service));
+    match why.kind {
+        WhyKind::Down => sentence("problem/CS-UNAVAILABLE.down", [service, told, ("ask", ask())]),
+        WhyKind::Limited => sentence("problem/CS-UNAVAILABLE.limited", [service, told, ("ask", ask())]),
+        WhyKind::Refused => sentence("problem/CS-UNAVAILABLE.refused", [service, told, ("doctor", Phrase::typed("countersign doctor"))]),
+        WhyKind::TooLarge => sentence("problem/CS-UNAVAILABLE.too-large", [service, told, ("ask", ask())]),
+        WhyKind::Unreadable => sentence("problem/CS-UNAVAILABLE.unreadable", [service, told]),
+        WhyKind::Stale => sentence("problem/CS-UNAVAILABLE.stale", [service, told]),
+    }
+}
+
+/// A repository as it is shown in notes: registry host names stay out of them.
+fn without_registry(repository: &str) -> &str {
+    repository.split_once('/').map_or(repository, |(_, path)| path)
+}

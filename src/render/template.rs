@@ -1,0 +1,241 @@
+//! The templates and how they are filled.
+
+use std::collections::BTreeMap;
+
+use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderError, RenderErrorReason};
+use serde::Serialize;
+
+use super::inert::{one_line, quoted};
+use super::phrase::Phrase;
+
+/// What a template without repetition is filled with.
+pub(super) type Values = BTreeMap<&'static str, Phrase>;
+
+/// Every template, by name, compiled into the program.
+macro_rules! templates {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/", $name, ".hbs")))),*]
+    };
+}
+
+pub(super) const TEMPLATES: &[(&str, &str)] = templates![
+    "chat/help",
+    "chat/not-found-digest",
+    "chat/not-found-environment",
+    "chat/not-found-name",
+    "chat/not-found-pipeline",
+    "chat/not-found-release",
+    "chat/unknown",
+    "chat/unknown-near",
+    "chat/usage",
+    "item/approved-by",
+    "item/blocked-count",
+    "item/built-on",
+    "item/commit",
+    "item/could-not-check-count",
+    "item/finding",
+    "item/image-of-pipeline",
+    "item/image-of-release",
+    "item/job",
+    "item/merge-request",
+    "item/passed-count",
+    "item/ref",
+    "item/runner",
+    "item/signer-key",
+    "item/signer-keyless",
+    "item/signer-keyless-logged",
+    "item/tally",
+    "item/tally-warned",
+    "item/tests",
+    "note/blocked",
+    "note/checked-at",
+    "note/checks",
+    "note/could-not-check",
+    "note/count",
+    "note/failed-checks",
+    "note/full-image",
+    "note/marker",
+    "note/passed",
+    "note/rows",
+    "note/summary-blocked",
+    "note/verify-key",
+    "note/verify-keyless",
+    "note/verify-keyless-own-root",
+    "note/waiting",
+    "note/warnings",
+    "problem/CS-COMMIT",
+    "problem/CS-DIGEST-FILE",
+    "problem/CS-DIGEST-FILE.illegible",
+    "problem/CS-GIT-TAG-MISSING",
+    "problem/CS-PIPELINE.gone",
+    "problem/CS-PIPELINE.jobs-failed",
+    "problem/CS-PIPELINE.missing",
+    "problem/CS-PIPELINE.no-release-job",
+    "problem/CS-PIPELINE.not-ended",
+    "problem/CS-PIPELINE.other-commit",
+    "problem/CS-PROJECT",
+    "problem/CS-PROV-MISSING",
+    "problem/CS-REBUILT",
+    "problem/CS-REF-UNPROTECTED",
+    "problem/CS-REG-AUTH",
+    "problem/CS-SIG-INVALID",
+    "problem/CS-SIG-MISSING",
+    "problem/CS-SIG-ON-TAG",
+    "problem/CS-SIG-OTHER",
+    "problem/CS-SOURCE",
+    "problem/CS-TAG-MISSING",
+    "problem/CS-TAG-MOVED",
+    "problem/CS-TAG-SPLIT",
+    "problem/CS-UNAVAILABLE.down",
+    "problem/CS-UNAVAILABLE.limited",
+    "problem/CS-UNAVAILABLE.refused",
+    "problem/CS-UNAVAILABLE.stale",
+    "problem/CS-UNAVAILABLE.too-large",
+    "problem/CS-UNAVAILABLE.unreadable",
+    "release/blocked",
+    "release/could-not-check",
+    "release/folded",
+    "release/name",
+    "release/passed",
+    "release/section",
+    "release/tally",
+    "release/waiting",
+    "status/blocked",
+    "status/could-not-check",
+    "status/passed",
+    "status/several",
+    "status/several-passed",
+    "text/deploy",
+    "text/passed",
+];
+
+/// A template that does not compile: a fault of the program, seen at start.
+#[derive(Debug, thiserror::Error)]
+#[error("template {name}: {reason}")]
+pub struct BadTemplate {
+    name: &'static str,
+    reason: String,
+}
+
+/// The templates in one form.
+pub(super) struct Form(Handlebars<'static>);
+
+impl Form {
+    /// For GitLab: a value that is no [`Phrase`] becomes a code span, in which it does nothing.
+    pub(super) fn markdown() -> Result<Self, BadTemplate> {
+        Self::new(quoted, |phrase| &phrase.0)
+    }
+
+    /// For a terminal, JSON or a commit status.
+    pub(super) fn plain() -> Result<Self, BadTemplate> {
+        Self::new(one_line, |phrase| &phrase.1)
+    }
+
+    fn new(escape: fn(&str) -> String, form: fn(&Forms) -> &str) -> Result<Self, BadTemplate> {
+        let mut registry = Handlebars::new();
+        registry.set_strict_mode(true);
+        registry.register_escape_fn(escape);
+        // Templates do not choose: in conditions a misspelt name passes silently even in strict mode.
+        for choice in ["if", "unless", "with", "lookup", "log"] {
+            registry.unregister_helper(choice);
+        }
+        registry.register_helper(
+            "md",
+            Box::new(move |helper: &Helper<'_>, _: &Handlebars<'_>, _: &Context, _: &mut RenderContext<'_, '_>, out: &mut dyn Output| {
+                put(helper, form, out)
+            }),
+        );
+        for (name, text) in TEMPLATES {
+            registry.register_template_string(name, text).map_err(|error| BadTemplate { name, reason: error.to_string() })?;
+        }
+        Ok(Self(registry))
+    }
+
+    pub(super) fn fill(&self, template: &'static str, view: &impl Serialize) -> String {
+        match self.0.render(template, view) {
+            Ok(text) => text,
+            Err(error) => {
+                // Every template is filled in the tests, so this is a fault that they missed. It must not read as a verdict.
+                tracing::error!(template, %error, "a message could not be put into words");
+                format!("Countersign could not put its answer into words (template {template}). This says nothing about any image.")
+            }
+        }
+    }
+}
+
+/// A phrase's two forms, as they lie in the template's data.
+struct Forms(String, String);
+
+/// `{{md phrase}}`: puts a phrase in as it is. Only a [`Phrase`] has this shape in the data; a text is refused.
+fn put(helper: &Helper<'_>, form: fn(&Forms) -> &str, out: &mut dyn Output) -> HelperResult {
+    let value = helper.param(0).ok_or(RenderErrorReason::ParamNotFoundForIndex("md", 0))?.value();
+    let text = |key: &str| value.get(key)?.as_str().map(str::to_owned);
+    let (Some(markdown), Some(plain)) = (text("markdown"), text("plain")) else {
+        return Err(RenderError::from(RenderErrorReason::InvalidParamType("phrase")));
+    };
+    out.write(form(&Forms(markdown, plain)))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::{Path, PathBuf};
+
+    fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => files(&path, found),
+                false => found.push(path),
+            }
+        }
+    }
+
+    #[test]
+    fn every_template_file_is_compiled_in() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+        let mut found = vec![];
+        files(&root, &mut found);
+        let mut names: Vec<_> = found
+            .iter()
+            .filter(|path| path.extension().is_some_and(|e| e == "hbs"))
+            .map(|path| path.strip_prefix(&root).unwrap().with_extension("").to_string_lossy().replace('\\', "/"))
+            .collect();
+        names.sort();
+        let mut listed: Vec<_> = TEMPLATES.iter().map(|(name, _)| name.to_string()).collect();
+        listed.sort();
+        assert_eq!(names, listed);
+    }
+
+    #[test]
+    fn every_template_is_used() {
+        let mut found = vec![];
+        files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/render"), &mut found);
+        let code: String =
+            found.iter().filter(|path| !path.ends_with("template.rs")).map(|path| std::fs::read_to_string(path).unwrap()).collect();
+        for (name, _) in TEMPLATES {
+            assert!(code.contains(&format!("\"{name}\"")), "{name} is filled nowhere");
+        }
+    }
+
+    #[test]
+    fn only_a_phrase_is_put_in_as_it_is() {
+        let mut form = Form::markdown().unwrap();
+        form.0.register_template_string("t", "{{md x}}").unwrap();
+        form.0.register_template_string("u", "{{x}}").unwrap();
+        let values = |x: serde_json::Value| serde_json::json!({ "x": x });
+        assert!(form.0.render("t", &values("text".into())).is_err());
+        assert!(form.0.render("t", &serde_json::json!({})).is_err());
+        assert!(form.0.render("u", &serde_json::json!({})).is_err());
+        assert_eq!(form.0.render("t", &Values::from([("x", Phrase::own("**us**"))])).unwrap(), "**us**");
+        assert_eq!(form.0.render("u", &values("**them** `@all`".into())).unwrap(), "`**them** '＠all'`");
+    }
+
+    #[test]
+    fn templates_cannot_choose() {
+        let mut form = Form::markdown().unwrap();
+        form.0.register_template_string("t", "{{#if x}}a{{/if}}").unwrap();
+        assert!(form.0.render("t", &serde_json::json!({ "x": true })).is_err());
+    }
+}
