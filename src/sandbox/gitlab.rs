@@ -79,7 +79,10 @@ impl Gitlab {
         &self.url
     }
 
-    /// The world, locked. Let go of it before waiting for anything: webhooks leave then.
+    /// The world, locked. Let go of it before waiting for anything: webhooks leave then, and the HTTP face needs it.
+    ///
+    /// # Panics
+    /// This thread holds it already.
     pub fn world(&self) -> WorldGuard<'_> {
         self.shared.world()
     }

@@ -72,7 +72,6 @@ pub fn fill(world: &mut World) -> Value {
     })
 }
 
-
 /// A Maintainer, as hooks and protection rules are among what is checked.
 fn bot(world: &mut World, project: ProjectId) -> UserId {
     let (bot, _) = world.add_bot(project, "Countersign", Level::Maintainer);
@@ -123,8 +122,7 @@ fn release(world: &mut World, project: ProjectId, by: UserId) -> PipelineId {
 }
 
 fn describe(world: &mut World, pipeline: PipelineId, job: JobId) {
-    let suite =
-        TestSuite { name: "unit".into(), seconds: 12.5, success: 40, failed: 0, skipped: 2, error: 0, jobs: vec![job] };
+    let suite = TestSuite { name: "unit".into(), seconds: 12.5, success: 40, failed: 0, skipped: 2, error: 0, jobs: vec![job] };
     world.pipeline_mut(pipeline).tests.push(suite);
 }
 

@@ -233,9 +233,11 @@ mod tests {
 
     #[test]
     fn nested_form_names_are_read_as_rack_does() {
-        let pairs = ["state=x", "scope[]=a", "scope[]=b", "variables[][key]=K", "variables[][value]=V", "variables[][key]=L", "filter[name]=n"];
+        let pairs =
+            ["state=x", "scope[]=a", "scope[]=b", "variables[][key]=K", "variables[][value]=V", "variables[][key]=L", "filter[name]=n"];
         let pairs: Vec<_> = pairs.iter().map(|pair| pair.split_once('=').unwrap()).map(|(a, b)| (a.to_owned(), b.to_owned())).collect();
-        let expected = json!({"state": "x", "scope": ["a", "b"], "variables": [{"key": "K", "value": "V"}, {"key": "L"}], "filter": {"name": "n"}});
+        let expected =
+            json!({"state": "x", "scope": ["a", "b"], "variables": [{"key": "K", "value": "V"}, {"key": "L"}], "filter": {"name": "n"}});
         assert_eq!(Value::Object(nested(&pairs)), expected);
     }
 }

@@ -8,6 +8,7 @@ mod log;
 mod routes;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 
 use axum::Router;
 use axum::extract::State;
@@ -26,6 +27,8 @@ use super::state::World;
 #[derive(Debug)]
 pub struct Shared {
     world: Mutex<World>,
+    /// Which thread holds the world.
+    holder: Mutex<Option<ThreadId>>,
     pub faults: Mutex<Vec<FaultRule>>,
     pub log: Log,
     pub unknown_routes: Mutex<Vec<String>>,
@@ -38,6 +41,7 @@ impl Shared {
     pub fn new(world: World, log: Log, courier: mpsc::UnboundedSender<Parcel>) -> Self {
         Self {
             world: Mutex::new(world),
+            holder: Mutex::default(),
             faults: Mutex::default(),
             log,
             unknown_routes: Mutex::default(),
@@ -47,8 +51,18 @@ impl Shared {
     }
 
     /// The world, locked; when it is let go, its outbox goes to the courier.
+    ///
+    /// # Panics
+    /// This thread holds it already, as when a test keeps the guard while it waits: it would wait for itself for ever.
     pub fn world(&self) -> WorldGuard<'_> {
-        WorldGuard { world: held(&self.world), shared: self }
+        let me = std::thread::current().id();
+        assert!(
+            *held(&self.holder) != Some(me),
+            "this thread holds the world already: let go of the guard before the next one or an await"
+        );
+        let world = held(&self.world);
+        *held(&self.holder) = Some(me);
+        WorldGuard { world, shared: self }
     }
 
     /// Hands one delivery to the courier.
@@ -88,6 +102,7 @@ impl std::ops::DerefMut for WorldGuard<'_> {
 
 impl Drop for WorldGuard<'_> {
     fn drop(&mut self) {
+        *held(&self.shared.holder) = None;
         for outgoing in std::mem::take(&mut self.world.outbox) {
             self.shared.send(Parcel { outgoing, done: None });
         }

@@ -26,7 +26,11 @@ fn environment(world: &World, held: &Job) -> Value {
 
 fn build(world: &World, job: &Job) -> Value {
     let size: usize = job.artifacts.files.values().map(bytes::Bytes::len).sum();
-    let file = if job.artifacts.files.is_empty() { json!({"filename": null, "size": null}) } else { json!({"filename": "artifacts.zip", "size": size}) };
+    let file = if job.artifacts.files.is_empty() {
+        json!({"filename": null, "size": null})
+    } else {
+        json!({"filename": "artifacts.zip", "size": size})
+    };
     json!({
         "id": job.id.0,
         "stage": job.spec.stage,

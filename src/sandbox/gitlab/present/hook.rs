@@ -34,7 +34,8 @@ pub fn hook(held: &Hook, now: Timestamp) -> Value {
 
 /// One delivery, as `GET hooks/:id/events` tells it.
 pub fn hook_event(held: &HookEvent) -> Value {
-    let headers = |pairs: &[(String, String)]| pairs.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect::<Map<_, _>>();
+    let headers =
+        |pairs: &[(String, String)]| pairs.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect::<Map<_, _>>();
     json!({
         "id": held.id,
         "url": held.url,

@@ -53,7 +53,9 @@ fn basics(world: &World, id: ProjectId) -> Value {
 
 pub fn project(world: &World, id: ProjectId, asker: Option<UserId>) -> Value {
     let held = world.project(id);
-    let access = asker.and_then(|user| held.members.get(&user)).map(|member| json!({"access_level": member.level.number(), "notification_level": 3}));
+    let access = asker
+        .and_then(|user| held.members.get(&user))
+        .map(|member| json!({"access_level": member.level.number(), "notification_level": 3}));
     let more = json!({
         "archived": false,
         "empty_repo": held.commits.is_empty(),
@@ -89,7 +91,12 @@ pub fn grant(world: &World, grant: &Grant) -> Value {
         Grant::Level(Level::Nobody) => (Some(0), None, None, Level::Nobody.rule().to_owned()),
         Grant::Level(level) => (Some(level.number()), None, None, level.rule().to_owned()),
         Grant::User(id) => (Some(Level::Maintainer.number()), Some(id.0), None, world.user(*id).name.clone()),
-        Grant::Group(id) => (Some(Level::Maintainer.number()), None, Some(*id), world.groups.get(id).map_or_else(String::new, |held| held.full_path.clone())),
+        Grant::Group(id) => (
+            Some(Level::Maintainer.number()),
+            None,
+            Some(*id),
+            world.groups.get(id).map_or_else(String::new, |held| held.full_path.clone()),
+        ),
     };
     let row = level.unwrap_or_default() + user.or(group).unwrap_or_default() * 100 + 1;
     json!({"id": row, "access_level": level, "access_level_description": words, "user_id": user, "group_id": group})
@@ -210,7 +217,10 @@ pub fn activity(world: &World, project: ProjectId, held: &Activity) -> Value {
         }
         Target::MergeRequest(key) => {
             let target = world.merge_request(*key);
-            told = with(told, json!({"target_id": target.id, "target_iid": key.iid.0, "target_type": "MergeRequest", "target_title": target.title}));
+            told = with(
+                told,
+                json!({"target_id": target.id, "target_iid": key.iid.0, "target_type": "MergeRequest", "target_title": target.title}),
+            );
         }
         Target::Note(key, id) => {
             let target = world.merge_request(*key);

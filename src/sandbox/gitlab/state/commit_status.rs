@@ -152,6 +152,7 @@ fn stuck(from: CiStatus, to: CiStatus) -> Option<Refused> {
         CiStatus::Skipped => ("skip", from == CiStatus::Running),
         _ => return None,
     };
-    let reason = format!("Cannot transition status via :{event} from :{} (Reason(s): Status cannot transition via \"{event}\")", from.word());
+    let reason =
+        format!("Cannot transition status via :{event} from :{} (Reason(s): Status cannot transition via \"{event}\")", from.word());
     refused.then_some(Refused::Bad(reason))
 }

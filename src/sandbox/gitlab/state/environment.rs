@@ -18,7 +18,14 @@ impl Environment {
     /// GitLab's guess by the name.
     pub fn tier(&self) -> &'static str {
         let name = self.name.to_ascii_lowercase();
-        let tiers = [("prod", "production"), ("live", "production"), ("stag", "staging"), ("test", "testing"), ("qa", "testing"), ("dev", "development")];
+        let tiers = [
+            ("prod", "production"),
+            ("live", "production"),
+            ("stag", "staging"),
+            ("test", "testing"),
+            ("qa", "testing"),
+            ("dev", "development"),
+        ];
         tiers.into_iter().find(|(start, _)| name.starts_with(start)).map_or("other", |(_, tier)| tier)
     }
 }

@@ -58,7 +58,9 @@ impl JobSpec {
 
     pub fn runs_on(&self, git_ref: &GitRef) -> bool {
         match (self.runs_on, git_ref) {
-            (RunsOn::Both, GitRef::Tag(_) | GitRef::Branch(_)) | (RunsOn::Tags, GitRef::Tag(_)) | (RunsOn::Branches, GitRef::Branch(_)) => true,
+            (RunsOn::Both, GitRef::Tag(_) | GitRef::Branch(_)) | (RunsOn::Tags, GitRef::Tag(_)) | (RunsOn::Branches, GitRef::Branch(_)) => {
+                true
+            }
             (RunsOn::Tags, GitRef::Branch(_)) | (RunsOn::Branches, GitRef::Tag(_)) => false,
         }
     }

@@ -96,7 +96,8 @@ impl World {
         let id = UserId(self.next_id());
         let mut letters = username.chars();
         let name = letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
-        let user = User { id, username: username.into(), name, bot: false, blocked: false, admin: username == "root", created_at: self.now() };
+        let user =
+            User { id, username: username.into(), name, bot: false, blocked: false, admin: username == "root", created_at: self.now() };
         self.users.insert(id, user);
         id
     }

@@ -24,7 +24,9 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_text() {
-        for (pattern, name) in [("v*", "v1.8.2"), ("v*", "v"), ("*", ""), ("v1", "v1"), ("release/*-rc*", "release/a/b-rc2"), ("*a*a", "aa")] {
+        for (pattern, name) in
+            [("v*", "v1.8.2"), ("v*", "v"), ("*", ""), ("v1", "v1"), ("release/*-rc*", "release/a/b-rc2"), ("*a*a", "aa")]
+        {
             assert!(fits(pattern, name), "{pattern} {name}");
         }
         for (pattern, name) in [("v*", "1.8.2"), ("v1", "v12"), ("*-rc", "1-rc2"), ("*a*a", "a"), ("a*b*c", "ac")] {

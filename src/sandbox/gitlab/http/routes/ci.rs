@@ -89,7 +89,8 @@ pub fn create_pipeline(ask: &Ask, world: &mut World) -> Answer {
     }
     let jobs: Vec<JobSpec> = held.ci.iter().filter(|job| job.runs_on(&git_ref)).cloned().collect();
     if jobs.is_empty() {
-        let words = "Pipeline will not run for the selected trigger. The rules configuration prevented any jobs from being added to the pipeline.";
+        let words =
+            "Pipeline will not run for the selected trigger. The rules configuration prevented any jobs from being added to the pipeline.";
         return Err(Refused::Bad(words.into()));
     }
     if !world.may_write_ref(project, me, &git_ref) {

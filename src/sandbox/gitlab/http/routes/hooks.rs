@@ -173,15 +173,8 @@ pub async fn test(State(shared): State<Arc<Shared>>, ask: Ask) -> Response {
 }
 
 /// The triggers that GitLab can test and the double fires; there is none for deployments.
-const TESTABLE: &[Trigger] = &[
-    Trigger::Push,
-    Trigger::TagPush,
-    Trigger::MergeRequest,
-    Trigger::Note,
-    Trigger::Job,
-    Trigger::Pipeline,
-    Trigger::Release,
-];
+const TESTABLE: &[Trigger] =
+    &[Trigger::Push, Trigger::TagPush, Trigger::MergeRequest, Trigger::Note, Trigger::Job, Trigger::Pipeline, Trigger::Release];
 
 fn newest(world: &World, project: ProjectId, trigger: Trigger, tester: crate::model::gitlab::UserId) -> Option<Value> {
     let held = world.project(project);

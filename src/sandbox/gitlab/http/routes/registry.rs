@@ -3,7 +3,7 @@
 use crate::sandbox::gitlab::http::answer::{Answer, Reply};
 use crate::sandbox::gitlab::http::ask::Ask;
 use crate::sandbox::gitlab::present;
-use crate::sandbox::gitlab::state::{NOTHING, RegistryRepository, Refused, Right, World};
+use crate::sandbox::gitlab::state::{NOTHING, Refused, RegistryRepository, Right, World};
 
 pub fn repositories(ask: &Ask, world: &mut World) -> Answer {
     let project = ask.project(world, Right::Read)?;
