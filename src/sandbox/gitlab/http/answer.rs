@@ -81,6 +81,7 @@ fn refusal(refused: &Refused) -> Reply {
     let (status, body) = match refused {
         Refused::Parameters(text) => (StatusCode::BAD_REQUEST, json!({"error": text})),
         Refused::Bad(text) => (StatusCode::BAD_REQUEST, message(text.clone())),
+        Refused::Field(field, text) => (StatusCode::BAD_REQUEST, json!({"message": {*field: [text]}})),
         Refused::Unauthorized => (StatusCode::UNAUTHORIZED, message(refused.to_string())),
         Refused::DeadToken(text) => (StatusCode::UNAUTHORIZED, json!({"error": "invalid_token", "error_description": text})),
         Refused::Forbidden(_) => (StatusCode::FORBIDDEN, message(refused.to_string())),

@@ -55,7 +55,7 @@ impl World {
     /// Posts a status. The answer names the pipeline it hangs on and the row.
     pub fn post_status(&mut self, project: ProjectId, sha: &CommitSha, by: UserId, new: NewStatus) -> Result<(PipelineId, u64), Refused> {
         if let Some(field) = new.too_long() {
-            return Err(Refused::Bad(format!("{field} is too long (maximum is {MAX_TEXT} characters)")));
+            return Err(Refused::Field(field, format!("is too long (maximum is {MAX_TEXT} characters)")));
         }
         let found = self.status_pipeline(project, sha, &new);
         if new.pipeline.is_some() && found.is_none() {

@@ -125,6 +125,12 @@ impl Hook {
         self.events.get(switch).copied().unwrap_or(false)
     }
 
+    /// `push_events_branch_filter`, a wildcard.
+    fn takes_branch(&self, full_ref: &str) -> bool {
+        let name = full_ref.strip_prefix("refs/heads/").unwrap_or(full_ref);
+        self.branch_filter.as_ref().is_none_or(|filter| filter.is_empty() || super::fits(filter, name))
+    }
+
     fn count(&mut self, worked: bool, now: Timestamp) {
         if worked {
             (self.failures, self.disabled_until) = (0, None);
@@ -216,6 +222,7 @@ impl World {
             .hooks
             .values()
             .filter(|hook| hook.wants(trigger.switch()))
+            .filter(|hook| trigger != Trigger::Push || hook.takes_branch(body["ref"].as_str().unwrap_or_default()))
             .filter(|hook| !self.switches.pauses_hooks || hook.alert_status(now) == "executable")
             .map(|hook| hook.id)
             .collect();

@@ -9,6 +9,9 @@ pub enum Refused {
     /// 400 from the object: `{"message": …}`.
     #[error("{0}")]
     Bad(String),
+    /// 400 from a field of the object: `{"message": {field: [text]}}`.
+    #[error("{0} {1}")]
+    Field(&'static str, String),
     #[error("401 Unauthorized")]
     Unauthorized,
     /// 401 `{"error": "invalid_token", …}`: a token that was revoked or expired.

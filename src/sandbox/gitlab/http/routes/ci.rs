@@ -85,16 +85,16 @@ pub fn create_pipeline(ask: &Ask, world: &mut World) -> Answer {
         GitRef::Branch(name) => held.branches.contains_key(name),
     };
     if !there {
-        return Err(Refused::Bad("{\"base\":[\"Reference not found\"]}".into()));
+        return Err(Refused::Field("base", "Reference not found".into()));
     }
     let jobs: Vec<JobSpec> = held.ci.iter().filter(|job| job.runs_on(&git_ref)).cloned().collect();
     if jobs.is_empty() {
         let words =
             "Pipeline will not run for the selected trigger. The rules configuration prevented any jobs from being added to the pipeline.";
-        return Err(Refused::Bad(words.into()));
+        return Err(Refused::Field("base", words.into()));
     }
     if !world.may_write_ref(project, me, &git_ref) {
-        return Err(Refused::Bad("You do not have sufficient permission to run a pipeline on this ref.".into()));
+        return Err(Refused::Field("base", "You do not have sufficient permission to run a pipeline on this ref.".into()));
     }
     let id = world.start_pipeline(project, NewPipeline { source: "api", git_ref, by: me, jobs });
     let text = |held: &Value, name: &str| held[name].as_str().unwrap_or_default().to_owned();

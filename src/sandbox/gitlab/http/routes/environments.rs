@@ -33,7 +33,7 @@ pub fn create(ask: &Ask, world: &mut World) -> Answer {
     let name = ask.required("name")?;
     let project = ask.project(world, Right::Is(Level::Developer))?;
     if world.project(project).environments.values().any(|held| held.name == name) {
-        return Err(Refused::Bad("{\"name\":[\"has already been taken\"]}".into()));
+        return Err(Refused::Field("name", "has already been taken".into()));
     }
     let id = world.environment(project, &name);
     let held = world.project(project).environments.get(&id).ok_or(NOTHING)?;
