@@ -1,6 +1,8 @@
 //! The command line, one file a command: each has its arguments and a `run` that prints and answers how it ended.
 
 mod config;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -20,6 +22,10 @@ struct Arguments {
 enum Command {
     /// Checks or describes bot.toml
     Config(config::Arguments),
+    /// Serves parts of the embedded world on their own, for outside checks
+    #[cfg(feature = "sandbox")]
+    #[command(hide = true)]
+    Sandbox(sandbox::Arguments),
 }
 
 /// How a command ended; the numbers are part of the outside surface.
@@ -65,8 +71,31 @@ pub fn main() -> ExitCode {
     };
     match arguments.command {
         Command::Config(arguments) => config::run(&arguments),
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(arguments) => waiting(sandbox::run(arguments)),
     }
     .into()
+}
+
+/// Runs a command that waits for things outside.
+fn waiting(command: impl Future<Output = Exit>) -> Exit {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(command),
+        Err(why) => complain(&format!("the runtime could not start: {why}"), Exit::CouldNotCheck),
+    }
+}
+
+/// Returns at SIGTERM or Ctrl-C.
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
 }
 
 /// Prints a command's answer. Zero may only follow output that arrived (SR-24): a closed pipe or full disk ends as "could not check".

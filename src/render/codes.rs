@@ -91,6 +91,12 @@ pub const CODES: &[Code] = &[
         todo: "Let the release job push the tag, or correct the tag template in the configuration.",
     },
     Code {
+        code: "CS-TAG-OTHER",
+        title: "its release tag names another image",
+        meaning: "The question was about one digest, and the registry tag of its release names another.",
+        todo: "Use the image that the release tag names, or find out where the other one comes from.",
+    },
+    Code {
         code: "CS-TAG-SPLIT",
         title: "the registry tags name two images",
         meaning: "The version tag and the commit tag of one release name different digests, so one of them was pushed by something else than the release job.",

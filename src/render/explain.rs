@@ -64,6 +64,7 @@ fn title(problem: &Problem) -> &'static str {
         | Problem::Project { .. }
         | Problem::Rebuilt { .. }
         | Problem::TagMoved { .. }
+        | Problem::TagOther { .. }
         | Problem::TagMissing { .. }
         | Problem::TagSplit { .. }
         | Problem::DigestFile { .. }
@@ -154,6 +155,10 @@ impl Case<'_> {
             Problem::TagMoved { tag, old, new } => {
                 let (old, new) = Phrase::digests(old, new);
                 sentence("problem/CS-TAG-MOVED", [("tag", name(tag)), ("old", old), ("new", new)])
+            }
+            Problem::TagOther { tag, names, asked } => {
+                let (names, asked) = Phrase::digests(names, asked);
+                sentence("problem/CS-TAG-OTHER", [("tag", name(tag)), ("names", names), ("asked", asked)])
             }
             Problem::TagMissing { tag, repository } => {
                 sentence("problem/CS-TAG-MISSING", [("tag", name(tag)), ("repository", name(without_registry(repository)))])

@@ -85,6 +85,7 @@ pub(super) const TEMPLATES: &[(&str, &str)] = templates![
     "problem/CS-SOURCE",
     "problem/CS-TAG-MISSING",
     "problem/CS-TAG-MOVED",
+    "problem/CS-TAG-OTHER",
     "problem/CS-TAG-SPLIT",
     "problem/CS-UNAVAILABLE.down",
     "problem/CS-UNAVAILABLE.limited",

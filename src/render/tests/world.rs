@@ -284,6 +284,7 @@ pub fn problems(outside: &Outside) -> Vec<Problem> {
         },
         Problem::Rebuilt { commit: sha(), first: digest(), first_pipeline: None, second: other_digest(), second_pipeline: None },
         Problem::TagMoved { tag: tag.clone(), old: digest(), new: other_digest() },
+        Problem::TagOther { tag: tag.clone(), names: other_digest(), asked: digest() },
         Problem::TagMissing { tag: tag.clone(), repository: "registry.example.com/shop/api".into() },
         Problem::TagSplit { version_tag: tag.clone(), version: digest(), commit_tag: "a1b2c3d4".into(), commit: other_digest() },
         Problem::DigestFile { file: "image-digest.txt".into(), says: Some(other_digest()), registry: digest() },

@@ -1,0 +1,90 @@
+//! Who may do what, as GitLab's permission tables tell ([permissions](https://docs.gitlab.com/user/permissions/)).
+
+use super::{Grant, Level, Refused, Visibility, World};
+use crate::model::gitlab::{GitRef, ProjectId, UserId};
+
+/// Something that one may or may not do in a project that one can see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// Code, tags, branches, commits, merge requests, pipelines, jobs, environments, the registry: a Reporter, or anyone where
+    /// the project is public (or internal, for a user).
+    Read,
+    /// Releases: also a Guest.
+    ReadReleases,
+    /// Comments: whoever can read merge requests and has signed in.
+    Comment,
+    /// What a member of this level may do.
+    Is(Level),
+}
+
+impl World {
+    /// The level of a user in a project; an administrator's is [`Level::Owner`].
+    pub fn level(&self, project: ProjectId, user: UserId) -> Level {
+        if self.user(user).admin {
+            return Level::Owner;
+        }
+        self.membership(project, user).map_or(Level::Nobody, |member| member.level)
+    }
+
+    /// Whether the project's visibility alone lets this user (or nobody in particular) read it.
+    fn open_to(&self, project: ProjectId, user: Option<UserId>) -> bool {
+        match self.project(project).visibility {
+            Visibility::Public => true,
+            Visibility::Internal => user.is_some(),
+            Visibility::Private => false,
+        }
+    }
+
+    /// A project that one cannot see does not exist for him.
+    pub fn sees(&self, project: ProjectId, user: Option<UserId>) -> bool {
+        self.open_to(project, user) || user.is_some_and(|user| self.level(project, user) > Level::Nobody)
+    }
+
+    pub fn may(&self, project: ProjectId, user: Option<UserId>, right: Right) -> bool {
+        let level = user.map_or(Level::Nobody, |user| self.level(project, user));
+        let open = self.open_to(project, user);
+        match right {
+            Right::Read => open || level >= Level::Reporter,
+            Right::ReadReleases => open || level >= Level::Guest,
+            Right::Comment => user.is_some() && (open || level >= Level::Reporter),
+            Right::Is(least) => level >= least,
+        }
+    }
+
+    pub fn demand(&self, project: ProjectId, user: Option<UserId>, right: Right) -> Result<(), Refused> {
+        if self.may(project, user, right) { Ok(()) } else { Err(Refused::Forbidden("")) }
+    }
+
+    fn granted(&self, project: ProjectId, user: UserId, grants: &[Grant]) -> bool {
+        grants.iter().any(|grant| match grant {
+            Grant::Level(Level::Nobody) => false,
+            Grant::Level(least) => self.level(project, user) >= *least,
+            Grant::User(granted) => *granted == user,
+            Grant::Group(group) => self.groups.get(group).is_some_and(|group| group.members.contains_key(&user)),
+        })
+    }
+
+    /// Whether a user may write this ref: a Developer, and where it is protected one whom the rule names.
+    pub fn may_write_ref(&self, project: ProjectId, user: UserId, git_ref: &GitRef) -> bool {
+        if self.level(project, user) < Level::Developer {
+            return false;
+        }
+        let held = self.project(project);
+        let mut rules = match git_ref {
+            GitRef::Tag(name) => held.tag_rules(name).map(|rule| rule.create.as_slice()).collect::<Vec<_>>(),
+            GitRef::Branch(name) => held.branch_rules(name).flat_map(|rule| [rule.push.as_slice(), rule.merge.as_slice()]).collect(),
+        }
+        .into_iter()
+        .peekable();
+        rules.peek().is_none() || rules.any(|grants| self.granted(project, user, grants))
+    }
+
+    /// Whether a user may deploy to an environment: a Developer, and where it is protected one whom the rule names.
+    pub fn may_deploy(&self, project: ProjectId, user: UserId, environment: &str) -> bool {
+        let rule = self.project(project).protected_environments.iter().find(|rule| rule.name == environment);
+        match rule {
+            Some(rule) => self.granted(project, user, &rule.deploy),
+            None => self.level(project, user) >= Level::Developer,
+        }
+    }
+}
