@@ -15,9 +15,13 @@ use tokio::task::JoinHandle;
 use crate::model::Digest;
 
 mod answer;
+mod content;
 mod fault;
 mod http;
+mod login;
 mod state;
+mod tests;
+mod upload;
 
 pub use fault::Fault;
 use state::State;

@@ -9,6 +9,7 @@ use futures_util::stream;
 use serde_json::json;
 
 use super::Fault;
+use crate::model::Digest;
 
 /// Size of the pieces that a faulty body comes in.
 const PIECE: usize = 64 * 1024;
@@ -19,6 +20,12 @@ const MAX_BODY: usize = 512 * 1024 * 1024;
 pub(super) fn error(status: StatusCode, code: &str) -> Response {
     let body = json!({"errors": [{"code": code, "message": code.to_lowercase().replace('_', " "), "detail": null}]});
     (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+/// The answer to a push.
+pub(super) fn created(repository: &str, kind: &str, digest: Digest) -> Response {
+    let headers = [("location", format!("/v2/{repository}/{kind}/{digest}")), ("docker-content-digest", digest.to_string())];
+    (StatusCode::CREATED, headers).into_response()
 }
 
 /// What comes instead of the answer, if the fault replaces it.
