@@ -105,7 +105,7 @@ impl Registry {
     }
 
     /// Everything beside the image that may be a signature or an attestation, in every layout. What is there and cannot be read
-    /// is an item too; `Absent` means that every place was looked at and nothing lies there.
+    /// is an item too; `Absent` means that every place was looked at and nothing lies there, also where there is no such image.
     pub async fn evidence(&self, image: &PinnedImage) -> Looked<Evidence> {
         self.look(&image.repository, |wire| evidence::find(wire, image)).await
     }
@@ -113,7 +113,8 @@ impl Registry {
     /// Whether our login reads this repository.
     pub async fn reachable(&self, repository: &Repository) -> Looked<()> {
         self.look(repository, |wire| async move {
-            let url = wire.host.url(&repository.path, &["tags", "list"]);
+            let mut url = wire.host.url(&repository.path, &["tags", "list"]);
+            url.query_pairs_mut().append_pair("n", "1");
             let ask = Ask { method: Method::GET, repository: &repository.path, url, accept: "application/json", limit: limits::MANIFEST };
             let answer = wire.send(ask).await?;
             if answer.status == StatusCode::OK && !answer.is_html() { Ok(Some(())) } else { answer.absent().map(|()| None) }

@@ -15,6 +15,8 @@ pub(super) const LISTED: usize = 512;
 pub(super) const ITEMS: usize = 512;
 /// Pages of the referrers listing: a registry may answer one entry a page, or the same page for ever.
 pub(super) const PAGES: usize = 64;
+/// Bytes of a `Link` header: parsing copies the address once a relation, so a long one would multiply.
+pub(super) const LINK: usize = 4 * 1024;
 /// Requests of one look at the same time: a self-managed registry is small.
 pub(super) const AT_ONCE: usize = 8;
 /// Bytes of an error body or a token answer.

@@ -99,7 +99,8 @@ fn serves_referrers(answer: &Answer) -> Result<bool, Why> {
 fn next_page(wire: &Wire, answer: &Answer, url: &Url) -> Result<Option<Url>, Why> {
     let odd = || unreadable("the list of referrers goes on at an address that cannot be followed".into());
     for value in answer.headers.get_all(header::LINK) {
-        let links = http_link::parse_link_header(value.to_str().map_err(|_| odd())?, url).map_err(|_| odd())?;
+        let text = value.to_str().ok().filter(|text| text.len() <= limits::LINK).ok_or_else(odd)?;
+        let links = http_link::parse_link_header(text, url).map_err(|_| odd())?;
         if let Some(next) = links.into_iter().find(|link| link.rel.eq_ignore_ascii_case("next")) {
             return if wire.host.is_self(&next.target) { Ok(Some(next.target)) } else { Err(odd()) };
         }

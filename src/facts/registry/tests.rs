@@ -214,6 +214,7 @@ async fn a_failing_registry_is_never_absence() {
         (Fault::Status(408), WhyKind::Down),
         (Fault::Status(418), WhyKind::Unreadable),
         (Fault::Html(404), WhyKind::Unreadable),
+        (Fault::Text(404, "text/html", String::new()), WhyKind::Unreadable),
         (Fault::Html(200), WhyKind::Unreadable),
         (Fault::Text(404, "text/plain", "404 page not found".into()), WhyKind::Unreadable),
         (Fault::Text(404, "application/json", r#"{"errors":[{"code":"DENIED"}]}"#.into()), WhyKind::Refused),
@@ -590,7 +591,8 @@ async fn a_listing_without_end_is_too_large() {
 async fn a_listing_that_goes_on_elsewhere_is_not_followed() {
     let evil = double(Options::default()).await;
     let scene = scene_with(with_tokens(None, false), |s| s.login = login("s3cret")).await;
-    for link in [format!("<http://{}/v2/x>; rel=\"next\"", evil.host()), "no link".into()] {
+    let long = format!("</v2/shop/api/referrers/{}>; rel=\"{}next\"", scene.image.digest, "x ".repeat(limits::LINK / 2));
+    for link in [format!("<http://{}/v2/x>; rel=\"next\"", evil.host()), "no link".into(), long] {
         scene.double.fault("GET /v2/*/referrers/*", Fault::With("link", link.clone()));
         assert_eq!(kind(&scene.evidence().await), Some(WhyKind::Unreadable), "{link}");
         scene.double.heal();
@@ -774,6 +776,13 @@ async fn a_registry_without_the_api_is_read_by_the_fallback_tag_however_it_says_
     ] {
         scene.double.fault("GET /v2/*/referrers/*", fault.clone());
         assert!(has_bundle(&scene.items().await, Layout::FallbackTag, "good"), "{fault:?}");
+        scene.double.heal();
+    }
+    // A refusal in a 404's words is no missing API.
+    for (code, expected) in [("DENIED", WhyKind::Refused), ("UNAUTHORIZED", WhyKind::Refused), ("TOOMANYREQUESTS", WhyKind::Limited)] {
+        let words = format!(r#"{{"errors":[{{"code":"{code}"}}]}}"#);
+        scene.double.fault("GET /v2/*/referrers/*", Fault::Text(404, "application/json", words));
+        assert_eq!(kind(&scene.evidence().await), Some(expected), "{code}");
         scene.double.heal();
     }
     for broken in ["[]", "{\"manifests\":7}", ""] {
