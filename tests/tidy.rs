@@ -38,6 +38,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sigstore_crypto", &["src/facts/sigstore", "src/facts/trust_root", "src/sandbox/authority"]),
     ("x509_cert", &["src/facts/sigstore", "src/facts/trust_root", "src/sandbox/authority"]),
     ("aws_lc_rs", &["src/facts/sigstore"]),
+    ("http_auth", &["src/facts/registry"]),
+    ("http_link", &["src/facts/registry"]),
     ("handlebars", &["src/render"]),
     ("sled", &["src/store/sled"]),
     ("clap", &["src/cli"]),
@@ -73,7 +75,7 @@ fn sources() -> Vec<(PathBuf, String)> {
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines()
         .enumerate()
-        .take_while(|(_, line)| !line.trim_start().starts_with("#[cfg(test)]"))
+        .take_while(|(_, line)| !["#[cfg(test)]", "#![cfg(test)]"].iter().any(|mark| line.trim_start().starts_with(mark)))
         .filter(|(_, line)| !line.trim_start().starts_with("//"))
         .map(|(number, line)| (number + 1, line))
 }

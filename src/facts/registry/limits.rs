@@ -1,0 +1,50 @@
+//! The bounds on what a registry may make us read, wait for and repeat (SR-20).
+
+use std::time::Duration;
+
+/// Bytes of a manifest or a page of a listing: the size that the distribution-spec asks every registry to take.
+pub(super) const MANIFEST: usize = 4 * 1024 * 1024;
+/// Bytes of one signature, bundle or envelope. Real ones stay below 100 KiB; cosign reads 128 MiB and inflates gzip, which lets
+/// anyone with push rights fill the memory of whoever verifies.
+pub(super) const BLOB: usize = 1024 * 1024;
+/// Bytes of all evidence of one look together, so that many blobs under [`BLOB`] do not fill the memory either.
+pub(super) const EVIDENCE: usize = 64 * 1024 * 1024;
+/// Referrers and fallback entries of one image.
+pub(super) const LISTED: usize = 512;
+/// Signatures and attestations of one image.
+pub(super) const ITEMS: usize = 512;
+/// Pages of the referrers listing: a registry may answer one entry a page, or the same page for ever.
+pub(super) const PAGES: usize = 64;
+/// Bytes of a `Link` header: parsing copies the address once a relation, so a long one would multiply.
+pub(super) const LINK: usize = 4 * 1024;
+/// Requests of one look at the same time: a self-managed registry is small.
+pub(super) const AT_ONCE: usize = 8;
+/// Bytes of an error body or a token answer.
+pub(super) const WORDS: usize = 64 * 1024;
+/// Redirects of one request.
+pub(super) const REDIRECTS: usize = 5;
+/// Bytes of a token: more does not fit the header that servers accept.
+pub(super) const TOKEN: usize = 16 * 1024;
+/// Scopes whose tokens are kept.
+pub(super) const SCOPES: usize = 1024;
+
+/// The bounds on time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub connect: Duration,
+    /// One request with its body.
+    pub request: Duration,
+    /// One look with all its requests.
+    pub look: Duration,
+    /// How often a request is repeated after a broken connection, 5xx or 429.
+    pub retries: usize,
+    /// The pause before the first repetition; doubled each time, with jitter.
+    pub pause: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { connect: seconds(5), request: seconds(15), look: seconds(45), retries: 2, pause: Duration::from_millis(300) }
+    }
+}
