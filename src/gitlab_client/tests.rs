@@ -192,7 +192,7 @@ async fn names_are_escaped_and_cannot_climb() {
     release.unwrap();
     assert_eq!(world.asked()[0].target, "/api/v4/projects/group%2Fapp/repository/tags/release%2F1.0%3Fx%23y%252e");
     assert_eq!(world.asked()[1].target, "/api/v4/projects/7/releases/a%2Fb");
-    for name in ["..", ".", "a\\b", "..\\x"] {
+    for name in ["..", ".", "", "a\\b", "..\\x"] {
         assert!(tag(name).await.is_err(), "{name}");
     }
     let climbing = DownloadJobArtifactFile::builder().project(7).job(1).path("../../../../user").build();
