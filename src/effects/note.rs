@@ -66,11 +66,8 @@ pub(super) async fn sticky(
     {
         return Ok(Done::Unchanged { note: Some(id) });
     }
-    let endpoint = CreateMergeRequestNote::builder()
-        .project(thread.project.0)
-        .merge_request(thread.merge_request.0)
-        .body(body.as_str())
-        .build();
+    let endpoint =
+        CreateMergeRequestNote::builder().project(thread.project.0).merge_request(thread.merge_request.0).body(body.as_str()).build();
     let created: Note = thread.hand.client.one(endpoint).await?;
     thread.confirm(created.id, &body).await
 }
@@ -115,12 +112,8 @@ impl Thread<'_> {
         if settled(&found.body) == body {
             return Ok(Done::Unchanged { note: Some(found.id) });
         }
-        let endpoint = EditMergeRequestNote::builder()
-            .project(self.project.0)
-            .merge_request(self.merge_request.0)
-            .note(found.id.0)
-            .body(body)
-            .build();
+        let endpoint =
+            EditMergeRequestNote::builder().project(self.project.0).merge_request(self.merge_request.0).note(found.id.0).body(body).build();
         let _: Note = match self.hand.client.one(endpoint).await {
             // Deleted between our look and our write: the next try creates it.
             Err(CallError::NotFound) => return Err(NotDone::Later("our note was deleted while we rewrote it".into())),

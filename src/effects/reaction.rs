@@ -51,11 +51,8 @@ pub(super) async fn react(hand: &Hand, place: &Place, emoji: Emoji) -> Result<Do
 }
 
 async fn is_set(hand: &Hand, place: &Place, emoji: Emoji) -> Result<bool, CallError> {
-    let endpoint = MergeRequestNoteAwards::builder()
-        .project(place.project.0)
-        .merge_request(place.merge_request.0)
-        .note(place.note.0)
-        .build();
+    let endpoint =
+        MergeRequestNoteAwards::builder().project(place.project.0).merge_request(place.merge_request.0).note(place.note.0).build();
     let me = hand.me().await?;
     let ours = |award: &Award| award.name == emoji.name() && award.user.id == me;
     Ok(hand.client.until(endpoint, ours).await?.iter().any(ours))

@@ -48,13 +48,21 @@ pub(super) async fn write(hand: &Hand, project: ProjectId, tag: &str, section: &
     };
     let now = read(hand, project, tag).await?;
     // A person may have edited their part meanwhile; ours must stand.
-    if splice(&now, &section) == now { Ok(Done::Wrote { note: None }) } else { Err(NotDone::Later("our section reads back otherwise".into())) }
+    if splice(&now, &section) == now {
+        Ok(Done::Wrote { note: None })
+    } else {
+        Err(NotDone::Later("our section reads back otherwise".into()))
+    }
 }
 
 async fn read(hand: &Hand, project: ProjectId, tag: &str) -> Result<String, CallError> {
     let release: Release = hand.client.one(endpoints::release(project, tag)).await?;
     let asked = release.tag_name == tag;
-    if asked { Ok(release.description.unwrap_or_default()) } else { Err(CallError::Unreadable("another release than the one asked for".into())) }
+    if asked {
+        Ok(release.description.unwrap_or_default())
+    } else {
+        Err(CallError::Unreadable("another release than the one asked for".into()))
+    }
 }
 
 /// The text between the markers: with `\n` ends, and without the markers if it came with them.
