@@ -81,8 +81,8 @@ fn usual(state: &mut State, what: &str, asked: &Asked) -> Answer {
             Answer::json(201, new)
         }
         _ if what.contains(NOTES) => {
-            let id = what.rsplit('/').next().unwrap();
-            let Some(found) = state.notes.iter_mut().find(|note| note["id"].to_string() == id) else { return Answer::missing() };
+            let id: u64 = what.rsplit('/').next().unwrap().parse().unwrap();
+            let Some(found) = state.notes.iter_mut().find(|note| note["id"].as_u64() == Some(id)) else { return Answer::missing() };
             if what.starts_with("PUT") {
                 found["body"] = json!(field("body"));
             }

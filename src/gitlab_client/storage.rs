@@ -16,6 +16,9 @@ use super::{CallError, GitlabClient};
 /// How much of an error answer is read.
 const ERROR_BODY_MAX: usize = 64 * 1024;
 
+/// How Workhorse says that the archive is there and holds no such file: without JSON (`workhorse/internal/artifacts/entry.go`).
+const NO_ENTRY: &[u8] = b"404 page not found\n";
+
 impl GitlabClient {
     /// The bytes at an API address or at the one storage address it redirects to, at most `limit`.
     pub(super) async fn fetch(&self, url: Url, limit: usize) -> Result<Vec<u8>, CallError> {
@@ -26,10 +29,13 @@ impl GitlabClient {
                 return self.fetch_stored(&response, limit).await;
             }
             if status.as_u16() == 200 {
-                return Ok(read_body(response, limit).await?.to_vec());
+                return file(response, limit).await;
             }
             let headers = response.headers().clone();
             let body = read_body(response, ERROR_BODY_MAX).await?;
+            if status.as_u16() == 404 && *body == *NO_ENTRY {
+                return Err(CallError::NotFound);
+            }
             Err(CallError::of(status, &headers, &body))
         })
         .await
@@ -40,22 +46,25 @@ impl GitlabClient {
         let url = location.and_then(|location| Url::parse(location).ok());
         let url = url.filter(|url| self.may_store(url)).ok_or_else(|| CallError::Unreadable("a redirect that we do not follow".into()))?;
         // No token and no cookie: only the address itself is the capability.
-        let response = self.inner.storage.get(url).send().await.map_err(no_answer)?;
+        let response = self.inner.storage.get(url).send().await.map_err(|error| match no_answer(error) {
+            CallError::Down { what, sent } => CallError::Down { what: format!("its object storage: {what}"), sent },
+            other => other,
+        })?;
         let status = response.status().as_u16();
         match status {
-            200 => Ok(read_body(response, limit).await?.to_vec()),
+            200 => file(response, limit).await,
             500..=599 => Err(CallError::Down { what: format!("its object storage answered {status}"), sent: true }),
             // Even a 404 is no absence here: GitLab just said that the file exists.
             _ => Err(CallError::Unreadable(format!("its object storage answered {status}"))),
         }
     }
 
-    /// Whether a redirect may be followed: GitLab's own host, or TLS to a host that is not inside somebody's network. Names are
-    /// held to that when they are resolved ([`PublicOnly`]).
+    /// Whether a redirect may be followed: to another port of GitLab's own host, or by TLS to a host that is not inside somebody's
+    /// network. Names are held to that when they are resolved ([`PublicOnly`]). A redirect to GitLab itself is a login page.
     fn may_store(&self, url: &Url) -> bool {
         let base = &self.inner.base;
         if url.host() == base.host() {
-            return url.scheme() == base.scheme();
+            return url.scheme() == base.scheme() && url.port_or_known_default() != base.port_or_known_default();
         }
         let outside = match url.host() {
             Some(Host::Domain(_)) => true,
@@ -65,6 +74,15 @@ impl GitlabClient {
         };
         outside && url.scheme() == "https"
     }
+}
+
+/// The file in an answer. A web page is none: that is a login or an error in between, and would be read as the file's text.
+async fn file(response: reqwest::Response, limit: usize) -> Result<Vec<u8>, CallError> {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind.to_ascii_lowercase().starts_with("text/html") {
+        return Err(CallError::Unreadable("a web page in the place of a file".into()));
+    }
+    Ok(read_body(response, limit).await?.to_vec())
 }
 
 /// Resolves names to public addresses only, except the name of the configured GitLab. The check sits in the resolver, so that a

@@ -22,6 +22,7 @@ pub struct Asked {
     pub method: String,
     /// Path and query as on the wire.
     pub target: String,
+    pub host: String,
     pub token: Option<String>,
     pub body: String,
 }
@@ -94,10 +95,11 @@ impl Scripted {
             let (log, script) = (log.clone(), script.clone());
             async move {
                 let (head, body) = request.into_parts();
-                let token = head.headers.get("private-token").map(|value| value.to_str().unwrap().to_owned());
+                let header = |name| head.headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap().to_owned());
+                let (token, host) = (header("private-token"), header("host").unwrap());
                 let (method, target) = (head.method.to_string(), head.uri.to_string());
                 let body = axum::body::to_bytes(body, 1 << 24).await.unwrap();
-                let asked = Asked { method, target, token, body: String::from_utf8(body.to_vec()).unwrap() };
+                let asked = Asked { method, target, host, token, body: String::from_utf8(body.to_vec()).unwrap() };
                 log.lock().unwrap().push(asked.clone());
                 let answer = script(&asked);
                 tokio::time::sleep(answer.delay).await;

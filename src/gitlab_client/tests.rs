@@ -146,6 +146,23 @@ async fn a_stored_artifact_is_not_fetched_from_inside_a_network() {
         let refused = matches!(error, CallError::Unreadable(_) | CallError::Down { sent: false, .. });
         assert!(refused, "{location}: {error:?}");
     }
+    // Back to GitLab itself, or a page in the place of the file: a login.
+    for page in [false, true] {
+        let world = Scripted::start(move |asked| match (page, asked.what().as_str()) {
+            (_, "GET /users/sign_in") => Answer::text(200, "sha256:00"),
+            (true, _) => Answer::text(200, "<html>").header("content-type", "text/html; charset=utf-8"),
+            (false, _) => Answer::text(302, "").header("location", format!("http://{}/users/sign_in", asked.host)),
+        })
+        .await;
+        let file = DownloadJobArtifactFile::builder().project(7).job(21).path("f").build();
+        assert!(matches!(world.client.download(file, 100).await, Err(CallError::Unreadable(_))), "{page}");
+        assert_eq!(world.asked().len(), 1, "{page}");
+    }
+    // The archive is there and holds no such file.
+    let world = Scripted::start(|_| Answer::text(404, "404 page not found\n")).await;
+    let file = DownloadJobArtifactFile::builder().project(7).job(21).path("f").build();
+    assert_eq!(world.client.download(file, 100).await, Err(CallError::NotFound));
+    assert!(matches!(project(&world).await, Err(CallError::Unreadable(_))));
     // A storage that lost the file says nothing about the project.
     let storage = Scripted::start(|_| Answer::missing()).await;
     let location = storage.address.clone();
