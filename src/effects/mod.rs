@@ -1,9 +1,13 @@
 //! What we change outside. Write credentials only; every effect is idempotent.
 
+mod hands;
 pub mod note;
 pub mod reaction;
 pub mod release_notes;
 pub mod status;
+mod tests;
+
+pub use hands::{Hands, refuse_commands};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,1 +1,114 @@
-//! GitLab, read.
+//! GitLab, read. Every look says found, absent or unreachable; an odd answer is unreachable, never half a fact.
+
+mod ci;
+mod recent;
+mod talk;
+mod tests;
+mod wire;
+
+use gitlab::api::projects::Project as ProjectEndpoint;
+use gitlab::api::projects::members::AllProjectMember;
+use gitlab::api::projects::repository::branches::Branch;
+use gitlab::api::projects::repository::commits::Commit as CommitEndpoint;
+use gitlab::api::projects::repository::tags::Tag as TagEndpoint;
+use gitlab::api::users::CurrentUser;
+
+use crate::gitlab_client::{CallError, GitlabClient, endpoints, look};
+use crate::model::Timestamp;
+use crate::model::gitlab::{Commit, CommitSha, Member, Project, ProjectId, ProjectPath, Release, Tag, User, UserId};
+use crate::verdict::Looked;
+
+pub use recent::{RecentMergeRequest, RecentPipeline};
+
+/// How many objects of one look are read one by one. A commit has one or two pipelines on a ref and one or two merge requests;
+/// more than this is no release we can judge.
+const REREAD_MAX: usize = 20;
+
+/// One GitLab, read.
+#[derive(Clone)]
+pub struct Gitlab {
+    client: GitlabClient,
+}
+
+impl Gitlab {
+    pub fn new(client: GitlabClient) -> Self {
+        Self { client }
+    }
+
+    /// The user our token belongs to.
+    pub async fn whoami(&self) -> Looked<User> {
+        look(self.client.one::<wire::User, _, _>(CurrentUser::builder().build()).await.map(User::from))
+    }
+
+    /// A project by its path. `Absent` also where our token may not see it: GitLab says the same for both.
+    pub async fn project_by_path(&self, path: &ProjectPath) -> Looked<Project> {
+        let endpoint = ProjectEndpoint::builder().project(path.0.as_str()).build();
+        let project = self.client.one::<wire::Project, _, _>(endpoint).await.and_then(|project| {
+            // GitLab's paths ignore case.
+            let same = project.path_with_namespace.eq_ignore_ascii_case(&path.0);
+            if same { Ok(project) } else { Err(wire::odd("another project than the one asked for")) }
+        });
+        self.project(project)
+    }
+
+    /// A project by its id; otherwise as [`Gitlab::project_by_path`].
+    pub async fn project_by_id(&self, id: ProjectId) -> Looked<Project> {
+        let endpoint = ProjectEndpoint::builder().project(id.0).build();
+        let project = self
+            .client
+            .one::<wire::Project, _, _>(endpoint)
+            .await
+            .and_then(|project| if project.id == id { Ok(project) } else { Err(wire::odd("another project than the one asked for")) });
+        self.project(project)
+    }
+
+    fn project(&self, project: Result<wire::Project, CallError>) -> Looked<Project> {
+        match project {
+            Err(CallError::Hidden) => Looked::Absent,
+            project => look(project.map(|project| project.of(self.client.instance()))),
+        }
+    }
+
+    /// A Git tag, its commit, and whether GitLab protects its name now.
+    pub async fn tag(&self, project: ProjectId, name: &str) -> Looked<Tag> {
+        let endpoint = TagEndpoint::builder().project(project.0).tag_name(name).build();
+        let tag = self.client.one::<wire::Tag, _, _>(endpoint).await;
+        look(tag.and_then(|tag| if tag.name == name { Ok(tag.into()) } else { Err(wire::odd("another tag than the one asked for")) }))
+    }
+
+    /// Whether GitLab protects a branch now; `Absent` if there is no such branch.
+    pub async fn branch_protected(&self, project: ProjectId, name: &str) -> Looked<bool> {
+        let endpoint = Branch::builder().project(project.0).branch(name).build();
+        let branch = self.client.one::<wire::Branch, _, _>(endpoint).await;
+        look(branch.and_then(|branch| {
+            if branch.name == name { Ok(branch.protected) } else { Err(wire::odd("another branch than the one asked for")) }
+        }))
+    }
+
+    /// A commit by its full name.
+    pub async fn commit(&self, project: ProjectId, sha: &CommitSha) -> Looked<Commit> {
+        let endpoint = CommitEndpoint::builder().project(project.0).commit(sha.as_str()).build();
+        let commit = self.client.one::<wire::Commit, _, _>(endpoint).await;
+        look(commit.and_then(|commit| {
+            let found = Commit { sha: commit.id, title: commit.title, web_url: commit.web_url };
+            if found.sha == *sha { Ok(found) } else { Err(wire::odd("another commit than the one asked for")) }
+        }))
+    }
+
+    /// The release of a tag.
+    pub async fn release(&self, project: ProjectId, tag: &str) -> Looked<Release> {
+        let release = self.client.one::<wire::Release, _, _>(endpoints::release(project, tag)).await;
+        look(release.and_then(|release| {
+            if release.tag_name == tag { Ok(release.into()) } else { Err(wire::odd("another release than the one asked for")) }
+        }))
+    }
+
+    /// A user's rights in a project, inherited and invited ones included; `Absent` if there are none.
+    pub async fn member(&self, project: ProjectId, user: UserId) -> Looked<Member> {
+        let endpoint = AllProjectMember::builder().project(project.0).user(user.0).build();
+        let member = self.client.one::<wire::Member, _, _>(endpoint).await;
+        look(member.and_then(|member| {
+            if member.user.id == user { Ok(member.at(Timestamp::now())) } else { Err(wire::odd("another member than the one asked for")) }
+        }))
+    }
+}
