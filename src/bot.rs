@@ -1,1 +1,191 @@
-//! The flow, on one screen.
+//! The flow, on one screen: a hint comes in, GitLab is asked what happened, facts are collected, judged, recorded, and said.
+
+mod answer;
+mod catch_up;
+mod release;
+mod writing;
+
+use async_trait::async_trait;
+pub use catch_up::{CaughtUp, Turns};
+
+use crate::effects::Hands;
+use crate::event::{Hint, Ourselves, Task};
+use crate::facts::{Looks, Memory};
+use crate::model::gitlab::{CommitSha, InstanceName, ProjectKey};
+use crate::model::project::WatchedProject;
+use crate::model::{Repository, Timestamp};
+use crate::render::{Audience, Words};
+use crate::store::ledger::{Ledger, LedgerError};
+use crate::verdict::facts::Sighting;
+use crate::verdict::{About, Facts, Looked, Outcome, Policy, Question, Service, Verdict, Why, WhyKind, judge};
+
+/// A project with what is demanded of it.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pub watched: WatchedProject,
+    pub policy: Policy,
+}
+
+/// How a piece of work ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handled {
+    Done,
+    /// Something outside was not there; worth another try. The text is for the log.
+    Later(String),
+}
+
+/// The bot: everything it looks with, acts with, remembers with and speaks with.
+pub struct Bot {
+    pub looks: Looks,
+    pub hands: Hands,
+    pub ledger: Ledger,
+    pub words: Words,
+    pub rules: Vec<Rule>,
+    /// Whose turn it is to be looked at again.
+    pub turns: Turns,
+    pub watch: Watch,
+}
+
+/// What the metrics hear of.
+pub struct Watch {
+    /// Called once a verdict.
+    pub judged: Box<dyn Fn(Outcome) + Send + Sync>,
+    /// Called once an effect that did not happen, with its kind.
+    pub effect_failed: Box<dyn Fn(&'static str) + Send + Sync>,
+}
+
+/// Why a piece of work stopped. Everything in here is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stopped {
+    #[error("{}", .0.detail)]
+    NotSeen(Why),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("{0}")]
+    NotWritten(String),
+}
+
+impl Bot {
+    /// One piece of work, from hint to words. Doing it twice is doing it once.
+    pub async fn handle(&self, hint: &Hint) -> Handled {
+        match self.work(hint).await {
+            Ok(handled) => handled,
+            Err(stopped) => Handled::Later(stopped.to_string()),
+        }
+    }
+
+    async fn work(&self, hint: &Hint) -> Result<Handled, Stopped> {
+        let Some(rule) = self.rule_of(&hint.project).await? else { return Ok(Handled::Done) };
+        let Some(event) = seen(self.looks.reread(hint).await)? else { return Ok(Handled::Done) };
+        let ourselves = self.ourselves(&hint.project.instance).await?;
+        let mut handled = Handled::Done;
+        for task in event.tasks(&rule.watched, &ourselves, Timestamp::now()) {
+            let ended = match task {
+                Task::CheckRelease { tag } => self.check_release(rule, &hint.project, &tag).await?,
+                Task::Answer { merge_request, note, said } => {
+                    self.answer(rule, &answer::Asked { project: &hint.project, merge_request: &merge_request, note: &note }, &said).await?
+                }
+            };
+            if let Handled::Later(why) = ended {
+                handled = Handled::Later(why);
+            }
+        }
+        Ok(handled)
+    }
+
+    /// Collects, judges and records. The one way to a verdict: hooks, chat, API and CLI all come through here.
+    pub async fn verify(&self, question: &Question, policy: &Policy) -> Result<Judged, LedgerError> {
+        let facts = self.looks.collect(question, Timestamp::now(), self).await;
+        let verdict = judge(&facts, policy);
+        let id = self.record(&facts, &verdict).await?;
+        (self.watch.judged)(verdict.outcome);
+        tracing::info!(
+            verdict = %id,
+            outcome = verdict.outcome.word(),
+            code = verdict.problem.as_ref().map_or("", |problem| problem.code()),
+            digest = verdict.digest().map_or(String::new(), |digest| digest.to_string()),
+            project = %question.project.path,
+            "verdict"
+        );
+        if let (Some(project), Some(sighting)) = (facts.project.found(), verdict.sighting()) {
+            self.ledger.record_sighting(&project.key, &question.image.repository, &sighting).await?;
+        }
+        Ok(Judged { id, verdict })
+    }
+
+    /// Records a verdict. One that says what the last one of this release said is not recorded again: the catch-up poll looks at
+    /// every release over and over.
+    async fn record(&self, facts: &Facts, verdict: &Verdict) -> Result<uuid::Uuid, LedgerError> {
+        if let (Some(project), About::Release { tag }) = (facts.project.found(), &facts.question.about) {
+            let last = self.ledger.latest_verdict(&project.key, &facts.question.image.repository, tag).await?;
+            if let Some((id, _)) = last.filter(|(_, last)| last.says_the_same(verdict)) {
+                return Ok(id);
+            }
+        }
+        self.ledger.record_verdict(verdict).await
+    }
+
+    /// The rule for a project, by what GitLab says its path is now: a hint's own words decide nothing.
+    async fn rule_of(&self, key: &ProjectKey) -> Result<Option<&Rule>, Stopped> {
+        if !self.rules.iter().any(|rule| rule.watched.instance == key.instance) {
+            return Ok(None);
+        }
+        let project = match self.looks.gitlab(&key.instance) {
+            Looked::Found(gitlab) => seen(gitlab.project_by_id(key.id).await)?,
+            Looked::Absent => None,
+            Looked::Unreachable(why) => return Err(Stopped::NotSeen(why)),
+        };
+        Ok(project
+            .and_then(|project| self.rules.iter().find(|rule| rule.watched.instance == key.instance && rule.watched.path == project.path)))
+    }
+
+    /// Who reads notes of this project. When GitLab cannot say, everyone might.
+    async fn audience(&self, rule: &Rule) -> Result<Audience, Stopped> {
+        Ok(Audience::of(seen(self.looks.project(&rule.watched).await)?.as_ref()))
+    }
+
+    async fn ourselves(&self, instance: &InstanceName) -> Result<Ourselves, Stopped> {
+        let gitlab = match self.looks.gitlab(instance) {
+            Looked::Found(gitlab) => gitlab,
+            Looked::Absent => return Err(Stopped::NotWritten(format!("no GitLab is configured as {instance}"))),
+            Looked::Unreachable(why) => return Err(Stopped::NotSeen(why)),
+        };
+        match seen(gitlab.whoami().await)? {
+            Some(user) => Ok(Ourselves { instance: instance.clone(), user: user.id, username: user.username }),
+            None => Err(Stopped::NotWritten("GitLab does not know the token's user".into())),
+        }
+    }
+}
+
+/// A verdict with the id it is recorded under.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    pub id: uuid::Uuid,
+    pub verdict: Verdict,
+}
+
+/// `None` for absence; an outage stops the work until later.
+fn seen<T>(looked: Looked<T>) -> Result<Option<T>, Stopped> {
+    match looked {
+        Looked::Found(value) => Ok(Some(value)),
+        Looked::Absent => Ok(None),
+        Looked::Unreachable(why) => Err(Stopped::NotSeen(why)),
+    }
+}
+
+#[async_trait]
+impl Memory for Bot {
+    async fn sightings(
+        &self,
+        project: &ProjectKey,
+        image: &Repository,
+        commit: Option<&CommitSha>,
+        release: Option<&str>,
+    ) -> Looked<Vec<Sighting>> {
+        match self.ledger.sightings(project, image, commit, release).await {
+            Ok(seen) if seen.is_empty() => Looked::Absent,
+            Ok(seen) => Looked::Found(seen),
+            Err(fault) => Looked::Unreachable(Why::new(Service::Store, WhyKind::Down, fault.to_string())),
+        }
+    }
+}

@@ -51,7 +51,16 @@ pub struct Config {
     pub signers: Vec<ConfiguredSigner>,
     pub projects: Vec<ProjectConfig>,
     pub log: Log,
-    pub catch_up_every: Duration,
+    pub catch_up: CatchUp,
+}
+
+/// How often to look without being told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CatchUp {
+    /// For what no webhook told.
+    pub every: Duration,
+    /// At one of a project's newest releases again.
+    pub recheck: Duration,
 }
 
 /// How events are logged.
@@ -129,7 +138,7 @@ fn compose<'a>(reader: &'a Reader<'a>, document: &Node<'a>) -> Option<Config> {
     let hooks = hooks.finish(reader);
     let registries = registries(reader, document, projects.as_deref().unwrap_or_default());
     let server = service::server(reader, document);
-    let (store, log, catch_up_every) = (service::store(reader, document), service::log(document), service::catch_up_every(document));
+    let (store, log, catch_up) = (service::store(reader, document), service::log(document), service::catch_up(document));
     let signers = signers.into_list();
     let gitlabs = gitlabs?;
     let trust_roots = gitlabs.iter().filter_map(|gitlab| Some((gitlab.settings.name.clone(), gitlab.trusted_root.clone()?))).collect();
@@ -143,7 +152,7 @@ fn compose<'a>(reader: &'a Reader<'a>, document: &Node<'a>) -> Option<Config> {
         signers,
         projects: projects?,
         log: log?,
-        catch_up_every: catch_up_every?,
+        catch_up: catch_up?,
     })
 }
 

@@ -2,7 +2,10 @@
 
 mod config;
 #[cfg(feature = "sandbox")]
+pub mod demo;
+#[cfg(feature = "sandbox")]
 mod sandbox;
+pub mod serve;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -20,6 +23,11 @@ struct Arguments {
 /// The commands, in the order of the help.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs the bot
+    Serve(serve::Arguments),
+    /// Plays the whole story on an embedded GitLab, registry and signing authority
+    #[cfg(feature = "sandbox")]
+    Demo(demo::Arguments),
     /// Checks or describes bot.toml
     Config(config::Arguments),
     /// Serves parts of the embedded world on their own, for outside checks
@@ -70,6 +78,9 @@ pub fn main() -> ExitCode {
         }
     };
     match arguments.command {
+        Command::Serve(arguments) => waiting(serve::run(arguments)),
+        #[cfg(feature = "sandbox")]
+        Command::Demo(arguments) => waiting(demo::run(arguments)),
         Command::Config(arguments) => config::run(&arguments),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => waiting(sandbox::run(arguments)),

@@ -120,9 +120,15 @@ pub mod catch_up {
         Need::Text("1m"),
         "How often to look for tags, pipelines and notes that no webhook told: GitLab does not send a lost delivery again.",
     );
+    pub static RECHECK: Key = key(
+        "recheck",
+        Kind::Text(&forms::EVERY),
+        Need::Text("10m"),
+        "How often one of a project's newest releases is looked at again, in turn: a registry tells nobody when somebody moves a tag.",
+    );
 }
 
-pub static CATCH_UP: Section = section("catch_up", "The poll that finds what no webhook told.", &[&catch_up::EVERY]);
+pub static CATCH_UP: Section = section("catch_up", "The poll that finds what no webhook told.", &[&catch_up::EVERY, &catch_up::RECHECK]);
 
 pub mod instance {
     use super::*;

@@ -1,14 +1,13 @@
 //! `[server]`, `[store]`, `[log]` and `[catch_up]`.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use url::Url;
 
 use super::document::Node;
 use super::keys::{catch_up, log, root, server, store};
 use super::reader::{Layers, Reader};
-use super::{Log, LogFormat, forms};
+use super::{CatchUp, Log, LogFormat, forms};
 use crate::store::Settings as Store;
 
 /// The layer of one table, which may be absent as a whole.
@@ -49,6 +48,8 @@ pub fn log(document: &Node<'_>) -> Option<Log> {
     Some(Log { format: format?, level: layers.parsed(&log::LEVEL, |text| text.parse().ok())? })
 }
 
-pub fn catch_up_every(document: &Node<'_>) -> Option<Duration> {
-    table(document, &root::CATCH_UP).parsed(&catch_up::EVERY, forms::duration)
+pub fn catch_up(document: &Node<'_>) -> Option<CatchUp> {
+    let layers = table(document, &root::CATCH_UP);
+    let (every, recheck) = (layers.parsed(&catch_up::EVERY, forms::duration), layers.parsed(&catch_up::RECHECK, forms::duration));
+    Some(CatchUp { every: every?, recheck: recheck? })
 }

@@ -130,7 +130,7 @@ fn the_smallest_file_has_at_most_twelve_lines_and_derives_the_rest() {
     let password = Secret::new("hunter2-COUNTERSIGN_GITLAB_TOKEN").unwrap();
     assert_eq!(registry.login, Some(Login { username: "countersign".into(), password }));
     assert_eq!(registry.token_hosts, ["gitlab.example.com"]);
-    assert_eq!(config.catch_up_every.as_secs(), 60);
+    assert_eq!(config.catch_up.every.as_secs(), 60);
     assert_eq!(config.log, Log { format: LogFormat::Text, level: tracing::Level::INFO });
 }
 

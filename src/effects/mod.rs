@@ -82,6 +82,17 @@ pub enum NotDone {
 }
 
 impl Effect {
+    /// The kind of effect in one word, for metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::StickyNote { .. } => "sticky_note",
+            Self::ReleaseSection { .. } => "release_section",
+            Self::Status { .. } => "status",
+            Self::Reply { .. } => "reply",
+            Self::React { .. } => "reaction",
+        }
+    }
+
     /// Names the place that is written, so that intent and outcome find each other in the ledger.
     pub fn key(&self) -> String {
         match self {

@@ -1,6 +1,101 @@
 //! Looks outside and reports; read credentials only. It never decides.
 
+mod collect;
+mod evidence;
 pub mod gitlab;
 pub mod registry;
 pub mod sigstore;
 pub mod trust_root;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use crate::event::{Event, Hint, What};
+use crate::model::Repository;
+use crate::model::gitlab::{CommitSha, InstanceName, Project, ProjectKey};
+use crate::model::project::WatchedProject;
+use crate::verdict::facts::Sighting;
+use crate::verdict::{Facts, Looked, Question, Service, Why, WhyKind};
+
+/// Everything that can be looked at.
+pub struct Looks {
+    gitlabs: BTreeMap<InstanceName, gitlab::Gitlab>,
+    registry: registry::Registry,
+    roots: BTreeMap<InstanceName, trust_root::TrustRoot>,
+}
+
+/// What was seen before. The store answers; facts does not know it.
+#[async_trait]
+pub trait Memory: Send + Sync {
+    /// Digests recorded for this image under this commit or this release; `Absent` when there is none.
+    async fn sightings(
+        &self,
+        project: &ProjectKey,
+        image: &Repository,
+        commit: Option<&CommitSha>,
+        release: Option<&str>,
+    ) -> Looked<Vec<Sighting>>;
+}
+
+impl Looks {
+    pub fn new(
+        gitlabs: BTreeMap<InstanceName, gitlab::Gitlab>,
+        registry: registry::Registry,
+        roots: BTreeMap<InstanceName, trust_root::TrustRoot>,
+    ) -> Self {
+        Self { gitlabs, registry, roots }
+    }
+
+    /// One GitLab, by its configured name.
+    pub fn gitlab(&self, instance: &InstanceName) -> Looked<&gitlab::Gitlab> {
+        match self.gitlabs.get(instance) {
+            Some(gitlab) => Looked::Found(gitlab),
+            None => Looked::Unreachable(Why::new(Service::Gitlab, WhyKind::Unreadable, format!("no GitLab is configured as {instance}"))),
+        }
+    }
+
+    pub fn registry(&self) -> &registry::Registry {
+        &self.registry
+    }
+
+    /// The project as GitLab shows it now.
+    pub async fn project(&self, watched: &WatchedProject) -> Looked<Project> {
+        match self.gitlab(&watched.instance) {
+            Looked::Found(gitlab) => gitlab.project_by_path(&watched.path).await,
+            Looked::Absent => Looked::Absent,
+            Looked::Unreachable(why) => Looked::Unreachable(why),
+        }
+    }
+
+    /// Reads back what a hint names. `Absent`: it is gone, or never was.
+    pub async fn reread(&self, hint: &Hint) -> Looked<Event> {
+        let gitlab = match self.gitlab(&hint.project.instance) {
+            Looked::Found(gitlab) => gitlab,
+            Looked::Absent => return Looked::Absent,
+            Looked::Unreachable(why) => return Looked::Unreachable(why),
+        };
+        let project = hint.project.id;
+        match &hint.what {
+            What::Pipeline { id } => gitlab.pipeline(project, *id).await.map(Event::Pipeline),
+            What::Job { id } => match gitlab.job(project, *id).await {
+                Looked::Found(job) => gitlab.pipeline(project, job.pipeline).await.map(Event::Pipeline),
+                Looked::Absent => Looked::Absent,
+                Looked::Unreachable(why) => Looked::Unreachable(why),
+            },
+            What::Tag { name } => gitlab.tag(project, name).await.map(Event::Tag),
+            What::Release { tag } => gitlab.release(project, tag).await.map(Event::Release),
+            What::Note { merge_request, note } => {
+                let (merge_request, note) =
+                    tokio::join!(gitlab.merge_request(project, *merge_request), gitlab.note(project, *merge_request, *note));
+                merge_request.and_then(|merge_request| note.map(|note| Event::Note { merge_request, note }))
+            }
+            What::MergeRequest { .. } | What::Deployment { .. } => Looked::Found(Event::Quiet),
+        }
+    }
+
+    /// Collects everything a verdict needs, as of now, looks that do not need one another at the same time.
+    pub async fn collect(&self, question: &Question, as_of: jiff::Timestamp, memory: &dyn Memory) -> Facts {
+        collect::collect(self, question, as_of, memory).await
+    }
+}

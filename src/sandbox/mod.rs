@@ -2,4 +2,6 @@
 
 pub mod authority;
 pub mod gitlab;
+pub mod page;
 pub mod registry;
+pub mod shop;

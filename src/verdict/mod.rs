@@ -257,6 +257,11 @@ impl Verdict {
         counts
     }
 
+    /// Whether another verdict says the same, at whatever time.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        Self { as_of: other.as_of, ..self.clone() } == *other
+    }
+
     /// What a passed verdict adds to the record of digests seen ([`Facts::history`]). Nothing else may: a digest that did not pass
     /// must not become the first one of its release.
     pub fn sighting(&self) -> Option<Sighting> {

@@ -2,6 +2,7 @@
 
 use gitlab::api::common::SortOrder;
 use gitlab::api::projects::merge_requests::notes::{MergeRequestNotes, NoteOrderBy};
+use gitlab::api::projects::repository::commits::{CommitReferences, CommitRefsType};
 use gitlab::api::projects::repository::tags::{Tags, TagsOrderBy};
 
 use super::{Gitlab, wire};
@@ -32,6 +33,12 @@ impl Gitlab {
     pub async fn recent_tags(&self, project: ProjectId, limit: usize) -> Looked<Vec<Tag>> {
         let endpoint = Tags::builder().project(project.0).order_by(TagsOrderBy::Updated).sort(SortOrder::Descending).build();
         look(self.client.first::<wire::Tag, _, _>(endpoint, limit).await.map(|tags| tags.into_iter().map(Tag::from).collect()))
+    }
+
+    /// The tags whose history holds a commit, newest first.
+    pub async fn tags_containing(&self, project: ProjectId, sha: &CommitSha) -> Looked<Vec<String>> {
+        let endpoint = CommitReferences::builder().project(project.0).sha(sha.as_str()).type_(CommitRefsType::Tag).build();
+        look(self.client.all::<wire::CommitRef, _, _>(endpoint).await.map(|refs| refs.into_iter().map(|found| found.name).collect()))
     }
 
     /// The pipelines that changed since, newest first.

@@ -19,6 +19,12 @@ pub fn odd(what: &str) -> CallError {
     CallError::Unreadable(what.into())
 }
 
+/// A branch or tag that holds a commit.
+#[derive(Debug, Deserialize)]
+pub struct CommitRef {
+    pub name: String,
+}
+
 #[derive(Debug, Deserialize)]
 pub struct User {
     pub id: UserId,

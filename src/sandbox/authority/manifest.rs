@@ -54,16 +54,22 @@ pub fn legacy_manifest(signatures: &[LegacySignature]) -> Stored {
     Stored { media_type: OCI_MANIFEST, manifest: manifest.to_string().into_bytes(), blobs }
 }
 
+impl LegacySignature {
+    /// The annotations of its layer.
+    pub fn annotations(&self) -> Value {
+        let all = [
+            ("dev.cosignproject.cosign/signature", Some(&self.signature_b64)),
+            ("dev.sigstore.cosign/certificate", self.certificate_pem.as_ref()),
+            ("dev.sigstore.cosign/chain", self.chain_pem.as_ref()),
+            ("dev.sigstore.cosign/bundle", self.rekor_bundle_json.as_ref()),
+        ];
+        all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))).collect::<Map<_, _>>().into()
+    }
+}
+
 fn layer(signature: &LegacySignature) -> Value {
-    let all = [
-        ("dev.cosignproject.cosign/signature", Some(&signature.signature_b64)),
-        ("dev.sigstore.cosign/certificate", signature.certificate_pem.as_ref()),
-        ("dev.sigstore.cosign/chain", signature.chain_pem.as_ref()),
-        ("dev.sigstore.cosign/bundle", signature.rekor_bundle_json.as_ref()),
-    ];
-    let annotations: Map<_, _> = all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))).collect();
     let mut layer = descriptor(SIMPLE_SIGNING, &signature.payload);
-    layer["annotations"] = annotations.into();
+    layer["annotations"] = signature.annotations();
     layer
 }
 

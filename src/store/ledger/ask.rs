@@ -60,7 +60,12 @@ impl Ledger {
     /// The id of our sticky note on a merge request: as we wrote it, never as GitLab's text has it (SR-11).
     pub async fn sticky_note(&self, project: &ProjectKey, merge_request: MergeRequestIid) -> Result<Option<NoteId>, LedgerError> {
         let key = Effect::StickyNote { project: project.clone(), merge_request, body: String::new(), note: None }.key();
-        let entries = self.found(Space::Note, &index::effect(&key), 1).await?;
+        self.note_written(&key).await
+    }
+
+    /// The id of the note that an effect wrote, newest first; `None` if it wrote none yet.
+    pub async fn note_written(&self, effect_key: &str) -> Result<Option<NoteId>, LedgerError> {
+        let entries = self.found(Space::Note, &index::effect(effect_key), 1).await?;
         Ok(entries.into_iter().find_map(|(_, entry)| match entry {
             Entry::Done { done: Done::Wrote { note } | Done::Unchanged { note }, .. } => note,
             Entry::Done { done: Done::Waiting, .. }
@@ -72,13 +77,24 @@ impl Ledger {
         }))
     }
 
-    /// Since when an effect is intended without a known outcome.
-    pub async fn open_intent(&self, effect_key: &str) -> Result<Option<Timestamp>, LedgerError> {
+    /// Since when an effect is intended without a known outcome, and what exactly was meant.
+    pub async fn open_intent(&self, effect_key: &str) -> Result<Option<(Timestamp, Effect)>, LedgerError> {
         let newest = self.found(Space::Intent, &index::effect(effect_key), 1).await?;
         Ok(newest.into_iter().find_map(|(_, entry)| match entry {
-            Entry::Intended { at, .. } => Some(at),
+            Entry::Intended { at, effect, .. } => Some((at, *effect)),
             Entry::Done { .. } | Entry::NotDone { .. } | Entry::Seen { .. } | Entry::Verdict { .. } | Entry::Command(_) => None,
         }))
+    }
+
+    /// Until when everything of a project was looked at. Not a record: losing it only looks again.
+    pub async fn cursor(&self, project: &ProjectKey) -> Result<Option<Timestamp>, LedgerError> {
+        let Some(text) = self.store.get(Space::Cursor, &project.to_string()).await? else { return Ok(None) };
+        Ok(std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()))
+    }
+
+    /// Moves the cursor of a project.
+    pub async fn set_cursor(&self, project: &ProjectKey, until: Timestamp) -> Result<(), LedgerError> {
+        Ok(self.store.put(Space::Cursor, &project.to_string(), until.to_string().as_bytes()).await?)
     }
 
     pub async fn verdict(&self, id: Uuid) -> Result<Option<Verdict>, LedgerError> {

@@ -151,14 +151,14 @@ async fn an_intent_is_open_until_its_outcome() {
     let intent = async || ledger.open_intent(&key).await.unwrap();
     assert_eq!(intent().await, None);
     ledger.append(&intended(&first, 1)).await.unwrap();
-    assert_eq!(intent().await, Some(at(1)));
+    assert_eq!(intent().await, Some((at(1), first.clone())));
     let other = Effect::React { project: project(), merge_request: MergeRequestIid(4), note: NoteId(1), emoji: Emoji::Eyes };
     ledger.append(&done(&other, Done::Wrote { note: None }, 2)).await.unwrap();
-    assert_eq!(intent().await, Some(at(1)), "another effect's outcome is not this one's");
+    assert_eq!(intent().await, Some((at(1), first.clone())), "another effect's outcome is not this one's");
     ledger.append(&Entry::NotDone { effect_key: key.clone(), reason: "403".into(), at: at(3) }).await.unwrap();
     assert_eq!(intent().await, None);
     ledger.append(&intended(&first, 4)).await.unwrap();
-    assert_eq!(intent().await, Some(at(4)));
+    assert_eq!(intent().await, Some((at(4), first.clone())));
     ledger.append(&done(&first, Done::Wrote { note: Some(NoteId(70)) }, 5)).await.unwrap();
     assert_eq!(intent().await, None);
 }

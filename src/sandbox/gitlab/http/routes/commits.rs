@@ -33,6 +33,25 @@ pub fn merge_requests(ask: &Ask, world: &mut World) -> Answer {
     ask.page(world, bringing.map(|held| present::merge_request(world, held.key)).filter(fits).collect())
 }
 
+/// `type`: the branches and tags whose history holds the commit, tags newest first.
+pub fn refs(ask: &Ask, world: &mut World) -> Answer {
+    let project = ask.open_project(world, Right::Read)?;
+    let sha = sha(ask, world, project)?;
+    let kind = ask.choice("type", &["all", "branch", "tag"])?;
+    let held = world.project(project);
+    let holds = |at: &CommitSha| held.ancestry(at).contains(&sha);
+    let mut found = vec![];
+    if kind != "tag" {
+        found.extend(held.branches.iter().filter(|(_, at)| holds(at)).map(|(name, _)| serde_json::json!({"type": "branch", "name": name})));
+    }
+    if kind != "branch" {
+        let mut tags: Vec<_> = held.tags.values().filter(|tag| holds(&tag.commit)).collect();
+        tags.sort_by_key(|tag| std::cmp::Reverse(tag.created_at));
+        found.extend(tags.iter().map(|tag| serde_json::json!({"type": "tag", "name": tag.name})));
+    }
+    ask.page(world, found)
+}
+
 /// `ref`, `name`, `pipeline_id`, `all`. The latest row of each name, unless `all`.
 pub fn statuses(ask: &Ask, world: &mut World) -> Answer {
     let project = ask.project(world, Right::Read)?;

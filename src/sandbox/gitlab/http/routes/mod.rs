@@ -45,6 +45,7 @@ fn project() -> Router<Arc<Shared>> {
         .route("/repository/branches", get(on(repository::branches)))
         .route("/repository/branches/{branch}", get(on(repository::branch)))
         .route("/repository/commits/{sha}", get(on(commits::show)))
+        .route("/repository/commits/{sha}/refs", get(on(commits::refs)))
         .route("/repository/commits/{sha}/statuses", get(on(commits::statuses)))
         .route("/repository/commits/{sha}/merge_requests", get(on(commits::merge_requests)))
         .route("/statuses/{sha}", post(on(commits::post_status)))

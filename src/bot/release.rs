@@ -1,0 +1,82 @@
+//! A release: judge every image, then write the section, the sticky notes and the status.
+
+use std::collections::BTreeSet;
+
+use super::{Bot, Handled, Judged, Rule, Stopped};
+use crate::effects::{Done, Effect, StatusState};
+use crate::model::gitlab::{MergeRequestIid, Pipeline, ProjectKey};
+use crate::verdict::{About, Outcome, PipelineFault, Problem, Question, Verdict};
+
+impl Bot {
+    /// Judges a release and writes what was found. Silent while its pipeline still runs: its end brings another hint.
+    pub(super) async fn check_release(&self, rule: &Rule, project: &ProjectKey, tag: &str) -> Result<Handled, Stopped> {
+        let mut judged = vec![];
+        for image in &rule.watched.images {
+            let about = About::Release { tag: tag.into() };
+            let question = Question { project: rule.watched.clone(), image: image.clone(), about };
+            judged.push(self.verify(&question, &rule.policy).await?);
+        }
+        let verdicts: Vec<Verdict> = judged.into_iter().map(|Judged { verdict, .. }| verdict).collect();
+        if verdicts.iter().any(still_running) {
+            return Ok(Handled::Done);
+        }
+        self.write_release(rule, project, tag, &verdicts).await?;
+        match verdicts.iter().find(|verdict| verdict.outcome == Outcome::CouldNotCheck) {
+            Some(verdict) => Ok(Handled::Later(verdict.problem.as_ref().map_or("could not check", |p| p.code()).into())),
+            None => Ok(Handled::Done),
+        }
+    }
+
+    async fn write_release(&self, rule: &Rule, project: &ProjectKey, tag: &str, verdicts: &[Verdict]) -> Result<(), Stopped> {
+        // GitLab turns the pipeline red on a failed status; `canceled` says that neither word would be true.
+        if let Some(pipeline) = verdicts.iter().find_map(|verdict| verdict.subject.pipeline.as_ref()) {
+            self.perform(self.status(project, pipeline, verdicts)).await?;
+        }
+        let section = self.words.release_section(verdicts);
+        if self.perform(Effect::ReleaseSection { project: project.clone(), tag: tag.into(), section }).await? == Some(Done::Waiting) {
+            tracing::info!(%project, tag, "no release yet; its event brings the section");
+        }
+        let audience = self.audience(rule).await?;
+        for merge_request in merge_requests(verdicts) {
+            let note = self.ledger.sticky_note(project, merge_request).await?;
+            let body = self.words.sticky_note(merge_request, verdicts, audience);
+            self.perform(Effect::StickyNote { project: project.clone(), merge_request, body, note }).await?;
+        }
+        Ok(())
+    }
+
+    fn status(&self, project: &ProjectKey, pipeline: &Pipeline, verdicts: &[Verdict]) -> Effect {
+        let worst = verdicts.iter().map(|verdict| verdict.outcome).fold(Outcome::Passed, worse);
+        Effect::Status {
+            project: project.clone(),
+            sha: pipeline.sha.clone(),
+            git_ref: pipeline.git_ref.clone(),
+            pipeline: pipeline.id,
+            state: match worst {
+                Outcome::Passed => StatusState::Success,
+                Outcome::Blocked => StatusState::Failed,
+                Outcome::CouldNotCheck => StatusState::Canceled,
+            },
+            description: self.words.status_description(verdicts),
+            target_url: None,
+        }
+    }
+}
+
+/// Whether a verdict only says that its pipeline has not ended.
+pub(super) fn still_running(verdict: &Verdict) -> bool {
+    let running = |problem: &Problem| matches!(problem, Problem::Pipeline { fault: PipelineFault::NotEnded { .. }, .. });
+    verdict.findings.iter().filter_map(|finding| finding.problem.as_ref()).any(running)
+}
+
+fn worse(a: Outcome, b: Outcome) -> Outcome {
+    match (a, b) {
+        (Outcome::Blocked, _) | (_, Outcome::Blocked) => Outcome::Blocked,
+        (Outcome::CouldNotCheck, _) | (_, Outcome::CouldNotCheck) => Outcome::CouldNotCheck,
+        (Outcome::Passed, Outcome::Passed) => Outcome::Passed,
+    }
+}
+
+fn merge_requests(verdicts: &[Verdict]) -> BTreeSet<MergeRequestIid> {
+    verdicts.iter().flat_map(|verdict| &verdict.subject.merge_requests).map(|found| found.merge_request.iid).collect()
+}

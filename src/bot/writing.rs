@@ -1,0 +1,56 @@
+//! Effects with a record: intent before, outcome after.
+
+use super::{Bot, Stopped};
+use crate::effects::{Done, Effect, NotDone};
+use crate::model::Timestamp;
+use crate::store::ledger::Entry;
+
+impl Bot {
+    /// Performs one effect. The intent is durable before anything is sent and the outcome after it is read back, so that a crash
+    /// between the two is found again and never done twice (SR-21). `None`: it was refused for good, which is recorded.
+    pub(super) async fn perform(&self, effect: Effect) -> Result<Option<Done>, Stopped> {
+        let effect_key = effect.key();
+        let Some((at, meant)) = self.ledger.open_intent(&effect_key).await? else {
+            self.intend(&effect).await?;
+            return self.finish(&effect, None).await;
+        };
+        if meant == effect {
+            return self.finish(&effect, Some(at)).await;
+        }
+        // An earlier run may have written what it meant, word for word; only those words find it again.
+        let done = self.finish(&meant, Some(at)).await?;
+        match (effect, done) {
+            (Effect::Reply { .. }, done) => Ok(done),
+            (Effect::StickyNote { project, merge_request, body, note: None }, Some(Done::Wrote { note } | Done::Unchanged { note })) => {
+                Box::pin(self.perform(Effect::StickyNote { project, merge_request, body, note })).await
+            }
+            (effect, _) => Box::pin(self.perform(effect)).await,
+        }
+    }
+
+    async fn intend(&self, effect: &Effect) -> Result<(), Stopped> {
+        let entry = Entry::Intended { effect_key: effect.key(), effect: Box::new(effect.clone()), at: Timestamp::now() };
+        self.ledger.append(&entry).await?;
+        Ok(())
+    }
+
+    async fn finish(&self, effect: &Effect, intended: Option<Timestamp>) -> Result<Option<Done>, Stopped> {
+        let effect_key = effect.key();
+        match self.hands.perform(effect, intended).await {
+            Ok(done) => {
+                self.ledger.append(&Entry::Done { effect_key, done: done.clone(), at: Timestamp::now() }).await?;
+                Ok(Some(done))
+            }
+            Err(NotDone::Later(why)) => {
+                (self.watch.effect_failed)(effect.word());
+                Err(Stopped::NotWritten(why))
+            }
+            Err(NotDone::Never(reason)) => {
+                tracing::warn!(effect = effect_key, reason, "not written");
+                (self.watch.effect_failed)(effect.word());
+                self.ledger.append(&Entry::NotDone { effect_key, reason, at: Timestamp::now() }).await?;
+                Ok(None)
+            }
+        }
+    }
+}
