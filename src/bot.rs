@@ -97,7 +97,7 @@ impl Bot {
     pub async fn verify(&self, question: &Question, policy: &Policy) -> Result<Judged, LedgerError> {
         let facts = self.looks.collect(question, Timestamp::now(), self).await;
         let verdict = judge(&facts, policy);
-        let id = self.record(&facts, &verdict).await?;
+        let (id, news) = self.record(&facts, &verdict).await?;
         (self.watch.judged)(verdict.outcome);
         tracing::info!(
             verdict = %id,
@@ -105,6 +105,7 @@ impl Bot {
             code = verdict.problem.as_ref().map_or("", |problem| problem.code()),
             digest = verdict.digest().map_or(String::new(), |digest| digest.to_string()),
             project = %question.project.path,
+            news,
             "verdict"
         );
         if let (Some(project), Some(sighting)) = (facts.project.found(), verdict.sighting()) {
@@ -113,16 +114,16 @@ impl Bot {
         Ok(Judged { id, verdict })
     }
 
-    /// Records a verdict. One that says what the last one of this release said is not recorded again: the catch-up poll looks at
+    /// Records a verdict and says whether it is news. One that says what the last one of this release said is not recorded again: the catch-up poll looks at
     /// every release over and over.
-    async fn record(&self, facts: &Facts, verdict: &Verdict) -> Result<uuid::Uuid, LedgerError> {
+    async fn record(&self, facts: &Facts, verdict: &Verdict) -> Result<(uuid::Uuid, bool), LedgerError> {
         if let (Some(project), About::Release { tag }) = (facts.project.found(), &facts.question.about) {
             let last = self.ledger.latest_verdict(&project.key, &facts.question.image.repository, tag).await?;
             if let Some((id, _)) = last.filter(|(_, last)| last.says_the_same(verdict)) {
-                return Ok(id);
+                return Ok((id, false));
             }
         }
-        self.ledger.record_verdict(verdict).await
+        Ok((self.ledger.record_verdict(verdict).await?, true))
     }
 
     /// The rule for a project, by what GitLab says its path is now: a hint's own words decide nothing.

@@ -29,8 +29,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper", &["src/delivery/http"]),
     ("hyper_util", &["src/delivery/http"]),
     ("prometheus_client", &["src/delivery/metrics"]),
-    ("standardwebhooks", &["src/delivery/http"]),
-    ("gitlab", &["src/gitlab_client", "src/facts/gitlab", "src/effects"]),
+    ("standardwebhooks", &["src/delivery/http", "src/sandbox/gitlab"]),
+    // Modules of ours are called `gitlab` as well; the crate is reached through these.
+    ("gitlab::api", &["src/gitlab_client", "src/facts/gitlab", "src/effects"]),
+    ("gitlab::AsyncGitlab", &[]),
+    ("gitlab::GitlabBuilder", &[]),
     ("oci_client", &["src/facts/registry", "src/effects/promote", "src/sandbox/publish"]),
     ("sigstore_verify", &["src/facts/sigstore", "src/facts/trust_root"]),
     ("sigstore_trust_root", &["src/facts/sigstore", "src/facts/trust_root"]),

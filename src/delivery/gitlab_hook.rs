@@ -63,6 +63,8 @@ struct Body<'a> {
     #[serde(default)]
     build_id: Id,
     #[serde(default)]
+    pipeline_id: Id,
+    #[serde(default)]
     deployment_id: Id,
     #[serde(default, borrow, rename = "ref")]
     git_ref: Text<'a>,
@@ -152,7 +154,11 @@ impl Body<'_> {
         let object = self.object_attributes.0.as_ref();
         match kind {
             Kind::Pipeline => Some(What::Pipeline { id: PipelineId(object?.id.0?) }),
-            Kind::Job => Some(What::Job { id: JobId(self.build_id.0?) }),
+            // A pipeline's jobs are one piece of work with their pipeline, which is read anyway.
+            Kind::Job => match self.pipeline_id.0 {
+                Some(pipeline) => Some(What::Pipeline { id: PipelineId(pipeline) }),
+                None => Some(What::Job { id: JobId(self.build_id.0?) }),
+            },
             // A deleted tag is a hint too: what it pointed to is looked up.
             Kind::TagPush => {
                 let name = ref_name(&self.git_ref.0)?.strip_prefix("refs/tags/").filter(|name| !name.is_empty())?;
@@ -198,6 +204,7 @@ mod tests {
         for (body, kind, wanted) in [
             (r#"{"object_kind":"pipeline","object_attributes":{"id":31},"project":{"id":7}}"#, Kind::Pipeline, "main/7/pipeline/31"),
             (r#"{"object_kind":"build","build_id":5,"project_id":7}"#, Kind::Job, "main/7/job/5"),
+            (r#"{"object_kind":"build","build_id":5,"pipeline_id":9,"project_id":7}"#, Kind::Job, "main/7/pipeline/9"),
             (r#"{"object_kind":"tag_push","ref":"refs/tags/v1/x","project_id":7}"#, Kind::TagPush, "main/7/tag/v1/x"),
             (r#"{"event_name":"tag_push","ref":"refs/tags/v1","project_id":7}"#, Kind::TagPush, "main/7/tag/v1"),
             (

@@ -64,7 +64,7 @@ async fn release(shop: &Shop) -> Told {
 
 async fn verify(shop: &Shop) -> Told {
     let asked = shop.say("/verify").ok_or("GitLab stored no comment")?;
-    let reply = until("the reply says passed", || shop.reply_to(asked).filter(|text| text.contains("### Image verified"))).await?;
+    let reply = until("the reply says passed", || shop.reply_to(asked).filter(|text| text.starts_with("**Image verified"))).await?;
     until("the comment has its check mark", || shop.reactions(asked).contains(&"white_check_mark".to_owned()).then_some(())).await?;
     Ok(reply)
 }

@@ -47,23 +47,37 @@ enum Does {
 impl Handler for Script {
     async fn handle(&self, hint: &Hint, attempt: u32) -> Handled {
         self.began.lock().unwrap().push((hint.key(), attempt));
-        {
-            let mut lanes = self.lanes.lock().unwrap();
-            let here = lanes.entry(hint.lane()).or_default();
-            *here += 1;
-            assert_eq!(*here, 1, "two at once in one lane");
-        }
+        let _in_lane = InLane::enter(self, hint.lane());
         let What::Pipeline { id } = hint.what else { unreachable!() };
         let does = (self.does)(id.0, attempt);
         if let Does::Take(time) = does {
             tokio::time::sleep(time).await;
         }
-        *self.lanes.lock().unwrap().get_mut(&hint.lane()).unwrap() -= 1;
         match does {
             Does::Finish | Does::Take(_) => Handled::Done,
             Does::Fail => Handled::Later("the registry does not answer".into()),
             Does::Panic => panic!("a test's own panic"),
         }
+    }
+}
+
+/// Somebody works in a lane; a panic and a cut leave it too.
+struct InLane<'a> {
+    script: &'a Script,
+    lane: String,
+}
+
+impl<'a> InLane<'a> {
+    fn enter(script: &'a Script, lane: String) -> Self {
+        let before = std::mem::replace(script.lanes.lock().unwrap().entry(lane.clone()).or_default(), 1);
+        assert_eq!(before, 0, "two at once in one lane");
+        Self { script, lane }
+    }
+}
+
+impl Drop for InLane<'_> {
+    fn drop(&mut self) {
+        self.script.lanes.lock().unwrap().insert(self.lane.clone(), 0);
     }
 }
 
@@ -140,14 +154,12 @@ async fn failed_and_panicked_work_is_tried_again_with_pauses() {
         _ => Does::Finish,
     })
     .await;
-    // The panic leaves the script's lane counter up; only its own lane is touched, and only once.
-    bench.until("the panic", async |bench| bench.counted("outcome=\"later\"")).await;
-    bench.script.lanes.lock().unwrap().clear();
     bench.until_empty().await;
     let began = bench.stop().await;
     let tries = |key: &str| began.iter().filter(|(k, _)| k == key).map(|(_, attempt)| *attempt).collect::<Vec<_>>();
     assert_eq!(tries("main/1/pipeline/1"), [1, 2, 3, 4]);
-    assert_eq!(tries("main/2/pipeline/2").first(), Some(&1));
+    // Printing the panic's backtrace may outlast the short lease, which is one more try.
+    assert!(tries("main/2/pipeline/2").first() == Some(&1) && tries("main/2/pipeline/2").len() >= 2, "{began:?}");
     assert_eq!(tries("main/3/pipeline/3"), [1]);
 }
 
@@ -169,8 +181,6 @@ async fn long_work_keeps_its_claim_and_endless_work_is_cut() {
         _ => Does::Finish,
     })
     .await;
-    bench.until("the cut", async |bench| bench.counted("outcome=\"later\"")).await;
-    bench.script.lanes.lock().unwrap().clear();
     bench.until_empty().await;
     let began = bench.stop().await;
     assert_eq!(began.iter().filter(|(key, _)| key == "main/1/pipeline/1").count(), 1, "longer than its lease, and still once");

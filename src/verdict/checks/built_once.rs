@@ -64,5 +64,5 @@ fn first_of(facts: &Facts, relevant: impl Fn(&Sighting) -> bool) -> Option<Vec<&
 }
 
 fn told(sighting: &Sighting) -> String {
-    format!("{} ({}, {})", sighting.digest, sighting.source, sighting.first_seen)
+    format!("{} ({}, {})", sighting.digest, sighting.source, sighting.first_seen.strftime("%Y-%m-%d %H:%M UTC"))
 }
