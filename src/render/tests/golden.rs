@@ -154,7 +154,22 @@ fn every_problem_is_explained() {
     for page in CODES {
         assert!(problems.iter().any(|problem| problem.code() == page.code), "{} is no code any more", page.code);
     }
-    check("codes.md", &codes_markdown());
+}
+
+/// The README has one paragraph a code; it is written from the same table as every message.
+#[test]
+fn the_readme_has_a_page_for_every_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(&path).unwrap();
+    let (start, end) = ("<!-- codes: written by `UPDATE_WORDS=1 cargo nextest run readme` -->\n", "<!-- /codes -->");
+    let (before, rest) = readme.split_once(start).unwrap();
+    let (codes, after) = rest.split_once(end).unwrap();
+    let expected = format!("\n{}\n", codes_markdown());
+    if std::env::var_os("UPDATE_WORDS").is_some() {
+        std::fs::write(&path, format!("{before}{start}{expected}{end}{after}")).unwrap();
+    } else {
+        assert!(codes == expected, "the README's codes are not those of src/render/codes.rs; UPDATE_WORDS=1 writes them");
+    }
 }
 
 #[test]
