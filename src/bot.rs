@@ -9,7 +9,7 @@ use async_trait::async_trait;
 pub use catch_up::{CaughtUp, Turns};
 
 use crate::effects::Hands;
-use crate::event::{Hint, Ourselves, Task};
+use crate::event::{Hint, Moment, Ourselves, Task};
 use crate::facts::{Looks, Memory};
 use crate::model::gitlab::{CommitSha, InstanceName, ProjectKey};
 use crate::model::project::WatchedProject;
@@ -79,7 +79,8 @@ impl Bot {
         let Some(event) = seen(self.looks.reread(hint).await)? else { return Ok(Handled::Done) };
         let ourselves = self.ourselves(&hint.project.instance).await?;
         let mut handled = Handled::Done;
-        for task in event.tasks(&rule.watched, &ourselves, Timestamp::now()) {
+        let moment = Moment { now: Timestamp::now(), begun: self.begun(&hint.project, &event).await? };
+        for task in event.tasks(&rule.watched, &ourselves, moment) {
             let ended = match task {
                 Task::CheckRelease { tag } => self.check_release(rule, &hint.project, &tag).await?,
                 Task::Answer { merge_request, note, said } => {

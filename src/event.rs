@@ -96,12 +96,21 @@ pub struct Ourselves {
     pub username: String,
 }
 
+/// When an event is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    pub now: Timestamp,
+    /// We began to answer this note before. GitLab counts a reaction as a change of the note, ours first of all, and a try that
+    /// outlasts the age of commands was young when it began: neither may lose an answer.
+    pub begun: bool,
+}
+
 /// Commands older than this expire unexecuted (SR-06).
 pub const COMMAND_AGE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
 
 impl Event {
     /// What to do about it. Pure; chat is parsed here.
-    pub fn tasks(&self, watched: &WatchedProject, ourselves: &Ourselves, now: Timestamp) -> Vec<Task> {
+    pub fn tasks(&self, watched: &WatchedProject, ourselves: &Ourselves, moment: Moment) -> Vec<Task> {
         match self {
             Self::Pipeline(pipeline) => match &pipeline.git_ref {
                 // GitLab makes `external` pipelines of commit statuses, ours among them: judging one would feed back.
@@ -114,17 +123,18 @@ impl Event {
             Self::Release(release) if watched.release_tags.matches(&release.tag) => {
                 vec![Task::CheckRelease { tag: release.tag.clone() }]
             }
-            Self::Note { merge_request, note } => answer(merge_request, note, ourselves, now),
+            Self::Note { merge_request, note } => answer(merge_request, note, ourselves, moment),
             Self::Tag(_) | Self::Release(_) | Self::Quiet => vec![],
         }
     }
 }
 
 /// SR-08: only plain new human words count.
-fn answer(merge_request: &MergeRequest, note: &Note, ourselves: &Ourselves, now: Timestamp) -> Vec<Task> {
+fn answer(merge_request: &MergeRequest, note: &Note, ourselves: &Ourselves, moment: Moment) -> Vec<Task> {
     let edited = note.updated_at.duration_since(note.created_at) > jiff::SignedDuration::from_secs(1);
-    let expired = now.duration_since(note.created_at) > COMMAND_AGE;
-    if note.system || note.author.id == ourselves.user || edited || expired {
+    let expired = moment.now.duration_since(note.created_at) > COMMAND_AGE;
+    let late = !moment.begun && (edited || expired);
+    if note.system || note.author.id == ourselves.user || late {
         return vec![];
     }
     let said = commands::parse(&note.body, &ourselves.username);
@@ -138,5 +148,67 @@ fn answer(merge_request: &MergeRequest, note: &Note, ourselves: &Ourselves, now:
 impl Hint {
     pub fn project_id(&self) -> ProjectId {
         self.project.id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::gitlab::{DiscussionId, MergeRequestState, User};
+
+    fn at(minute: i64) -> Timestamp {
+        "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap() + jiff::SignedDuration::from_mins(minute)
+    }
+
+    fn note() -> Note {
+        Note {
+            id: NoteId(70),
+            discussion: Some(DiscussionId("d".into())),
+            body: "/verify".into(),
+            author: User { id: UserId(5), username: "dana".into(), name: "Dana".into() },
+            created_at: at(0),
+            updated_at: at(0),
+            system: false,
+            internal: false,
+        }
+    }
+
+    fn tasks(note: Note, moment: Moment) -> usize {
+        let merge_request = MergeRequest {
+            iid: MergeRequestIid(4),
+            title: "t".into(),
+            web_url: String::new(),
+            state: MergeRequestState::Opened,
+            source_branch: "b".into(),
+            target_branch: "main".into(),
+            source_project: ProjectId(7),
+            target_project: ProjectId(7),
+            head_pipeline: None,
+            head_sha: None,
+            merged_as: vec![],
+        };
+        let ourselves = Ourselves { instance: InstanceName("main".into()), user: UserId(1), username: "countersign".into() };
+        let watched = crate::verdict::testing::good_facts().question.project;
+        Event::Note { merge_request, note }.tasks(&watched, &ourselves, moment).len()
+    }
+
+    const FRESH: fn() -> Moment = || Moment { now: at(1), begun: false };
+
+    #[test]
+    fn only_new_unedited_words_of_others_make_a_task() {
+        assert_eq!(tasks(note(), FRESH()), 1);
+        assert_eq!(tasks(Note { system: true, ..note() }, FRESH()), 0);
+        assert_eq!(tasks(Note { updated_at: at(1), ..note() }, FRESH()), 0, "edited");
+        assert_eq!(tasks(note(), Moment { now: at(16), begun: false }), 0, "expired");
+        let ours = User { id: UserId(1), username: "countersign".into(), name: String::new() };
+        assert_eq!(tasks(Note { author: ours, ..note() }, FRESH()), 0, "our own");
+        assert_eq!(tasks(Note { body: "nice".into(), ..note() }, FRESH()), 0);
+    }
+
+    #[test]
+    fn an_answer_once_begun_is_not_lost_to_a_reaction_or_to_time() {
+        let begun = Moment { now: at(40), begun: true };
+        assert_eq!(tasks(Note { updated_at: at(1), ..note() }, begun), 1);
+        assert_eq!(tasks(Note { system: true, ..note() }, begun), 0);
     }
 }

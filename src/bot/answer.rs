@@ -3,6 +3,7 @@
 use super::{Bot, Handled, Judged, Rule, Stopped, seen};
 use crate::commands::{Command, Said, Target};
 use crate::effects::{Effect, Emoji};
+use crate::event::Event;
 use crate::model::gitlab::{GitRef, MergeRequest, MergeRequestState, Note, ProjectKey};
 use crate::model::{Digest, PinnedImage};
 use crate::render::NotFound;
@@ -44,6 +45,13 @@ impl Bot {
         }
         self.perform(react(emoji)).await?;
         Ok(Handled::Done)
+    }
+
+    /// Whether we began to answer the note of an event before: the eyes come first, and their intent before them.
+    pub(super) async fn begun(&self, project: &ProjectKey, event: &Event) -> Result<bool, Stopped> {
+        let Event::Note { merge_request, note } = event else { return Ok(false) };
+        let (project, merge_request, note) = (project.clone(), merge_request.iid, note.id);
+        Ok(self.ledger.was_intended(&Effect::React { project, merge_request, note, emoji: Emoji::Eyes }.key()).await?)
     }
 
     /// Whether the note has its reply. A crash before that answers again, and the reply's recorded intent keeps it from being

@@ -86,6 +86,11 @@ impl Ledger {
         }))
     }
 
+    /// Whether an effect was ever intended, whatever came of it.
+    pub async fn was_intended(&self, effect_key: &str) -> Result<bool, LedgerError> {
+        Ok(!self.found(Space::Intent, &index::effect(effect_key), 1).await?.is_empty())
+    }
+
     /// Until when everything of a project was looked at. Not a record: losing it only looks again.
     pub async fn cursor(&self, project: &ProjectKey) -> Result<Option<Timestamp>, LedgerError> {
         let Some(text) = self.store.get(Space::Cursor, &project.to_string()).await? else { return Ok(None) };
