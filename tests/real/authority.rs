@@ -109,7 +109,7 @@ async fn cosign_accepts_keyless_bundle() {
     bench.refused(Version::Three, &[&root[..], &other].concat(), "expected issuer");
     let stranger = Authority::new(Timestamp::now()).unwrap();
     bench.desk.put("trusted_root.json", stranger.trusted_root_json());
-    bench.refused(Version::Three, &[&root[..], &bench.identity()].concat(), "certificate");
+    bench.refused(Version::Three, &[&root[..], &bench.identity()].concat(), "not enough verified log entries");
 }
 
 #[tokio::test(flavor = "multi_thread")]

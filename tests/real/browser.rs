@@ -38,10 +38,16 @@ impl Browser {
         Self { client, _driver: driver, _profile: profile }
     }
 
-    /// Pretends a screen of this size.
-    pub async fn screen(&self, width: u32, height: u32) {
-        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
+    /// Pretends a screen of this width, with so many dots to a pixel.
+    pub async fn screen(&self, width: u32, density: u32) {
+        let size = json!({"width": width, "height": 900, "deviceScaleFactor": density, "mobile": width < 600});
         self.devtools("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
+    /// Pretends a person who asked for dark pages.
+    pub async fn dark(&self, dark: bool) {
+        let scheme = json!({"name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" }});
+        self.devtools("Emulation.setEmulatedMedia", json!({"features": [scheme]})).await;
     }
 
     /// Waits for an element that a person can see.
@@ -83,8 +89,9 @@ impl Browser {
     }
 
     /// What the browser complained of: scripts that failed, requests that were refused.
-    pub async fn complaints(&self) -> Value {
-        self.client.issue_cmd(Raw { path: "se/log", body: json!({"type": "browser"}) }).await.unwrap()
+    pub async fn complaints(&self) -> Vec<String> {
+        let heard = self.client.issue_cmd(Raw { path: "se/log", body: json!({"type": "browser"}) }).await.unwrap();
+        heard.as_array().unwrap().iter().map(ToString::to_string).collect()
     }
 
     pub async fn close(self) {
@@ -102,6 +109,7 @@ fn capabilities(profile: &Path) -> serde_json::Map<String, Value> {
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
+        "--hide-scrollbars",
         "--disable-quic",
         "--no-first-run",
         "--disable-background-networking",

@@ -6,7 +6,7 @@ use countersign::sandbox::shop::Signing;
 
 use super::browser::Browser;
 
-/// The newest comment of a person, and the bot's sticky note and answers.
+/// The bot's sticky note, and its answers.
 const STICKY: &str = "#notes > [data-bot=true]:not(.reply)";
 const ANSWER: &str = "#notes > [data-bot=true].reply";
 
@@ -17,7 +17,7 @@ async fn person_sees_a_pass_an_answer_and_two_blocks() {
     let address = format!("http://{}/", listener.local_addr().unwrap());
     let serving = tokio::spawn(page::serve(listener, demo.shop.clone()));
     let browser = Browser::open().await;
-    browser.screen(1280, 900).await;
+    browser.screen(1280, 1).await;
     browser.client.goto(&address).await.unwrap();
     browser.read("#releases", "No release yet").await;
     browser.picture("1-start", "html").await;
@@ -31,7 +31,12 @@ async fn person_sees_a_pass_an_answer_and_two_blocks() {
     browser.read("#notes > [data-bot=false] .reactions", "check mark").await;
     browser.read(ANSWER, "Image verified").await;
     browser.picture("2-verified", "html").await;
+    browser.dark(true).await;
+    browser.picture("2-dark", "html").await;
+    browser.dark(false).await;
+    browser.screen(1280, 2).await;
     browser.picture("2-note", STICKY).await;
+    browser.screen(1280, 1).await;
 
     browser.click("#move-tag").await;
     let note = browser.read(STICKY, "Blocked: the registry tag was moved").await;
@@ -46,12 +51,13 @@ async fn person_sees_a_pass_an_answer_and_two_blocks() {
     browser.read("#pipelines", "Blocked (CS-SIG-OTHER)").await;
     browser.picture("4-laptop", "html").await;
 
-    browser.screen(400, 800).await;
-    assert_eq!(browser.overhang().await, 0, "the page is wider than a phone");
+    browser.screen(400, 1).await;
     browser.picture("5-phone", "html").await;
-    // No script failed, and the page's policy refused nothing.
+    assert_eq!(browser.overhang().await, 0, "the page is wider than a phone");
+    // No script failed, and the page's policy refused nothing: all that the browser heard is what shows that it listens.
+    browser.client.execute("console.error('the last word')", vec![]).await.unwrap();
     let complaints = browser.complaints().await;
-    assert_eq!(complaints, serde_json::json!([]), "{complaints}");
+    assert!(complaints.len() == 1 && complaints[0].contains("the last word"), "{complaints:#?}");
     browser.close().await;
     serving.abort();
     demo.stop().await;

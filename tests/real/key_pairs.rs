@@ -28,6 +28,7 @@ async fn passes(versions: &[Version]) {
     for text in [&written.note, &written.section] {
         let line = check_it_yourself(text);
         let file = line.split_once("--key ").unwrap().1.split(' ').next().unwrap();
+        assert_eq!(file, "release-key.pub");
         desk.put(file, &key.public_pem);
         checks_out(&desk, text);
     }

@@ -155,8 +155,7 @@ impl Registry {
         let index = json!({
             "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry],
         });
-        let index =
-            Stored { media_type: OCI_INDEX, manifest: index.to_string().into_bytes(), blobs: vec![] };
+        let index = Stored { media_type: OCI_INDEX, manifest: index.to_string().into_bytes(), blobs: vec![] };
         self.push(&index, Some(&fallback_tag(subject))).await;
     }
 

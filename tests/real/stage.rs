@@ -107,7 +107,10 @@ impl Stage {
         let says = |written: &Written| written.status.0 == state && written.note.contains(note) && written.section.contains(section);
         let end = std::time::Instant::now() + super::parts::PATIENCE;
         while !says(&last) {
-            assert!(std::time::Instant::now() < end, "waited for status {state}, note `{note}` and section `{section}`; there was {last:#?}");
+            assert!(
+                std::time::Instant::now() < end,
+                "waited for status {state}, note `{note}` and section `{section}`; there was {last:#?}"
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
             last = seen();
         }
