@@ -281,7 +281,8 @@ environments = ["staging", "production"]
         crate::model::Repository { registry: self.registry.host(), path: IMAGE.into() }
     }
 
-    fn gitlab_job(&self, job: JobId, tag: &str) -> GitlabJob {
+    /// A job on a tag, as its ID token describes it.
+    pub fn gitlab_job(&self, job: JobId, tag: &str) -> GitlabJob {
         let world = self.gitlab.world();
         let project = world.project(self.project);
         GitlabJob {
