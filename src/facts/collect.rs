@@ -43,6 +43,7 @@ pub(super) async fn collect(looks: &Looks, question: &Question, as_of: jiff::Tim
     look.history(&mut facts).await;
     look.pipeline(&mut facts).await;
     look.digest(&mut facts);
+    look.history_of_digest(&mut facts).await;
     look.signatures(&mut facts).await;
     look.origin_from_signatures(&mut facts).await;
     facts
@@ -197,6 +198,20 @@ impl Look<'_> {
         }
     }
 
+    /// The other releases that these bytes are known by: they may be of another commit.
+    async fn history_of_digest(&self, facts: &mut Facts) {
+        let Some(digest) = facts.digest.found() else { return };
+        match self.memory.sightings_of_digest(&self.project.key, &self.question.image.repository, digest).await {
+            Looked::Found(more) => match &mut facts.history {
+                Looked::Found(seen) => seen.extend(more.into_iter().filter(|sighting| !seen.contains(sighting)).collect::<Vec<_>>()),
+                Looked::Absent => facts.history = Looked::Found(more),
+                Looked::Unreachable(_) => {}
+            },
+            Looked::Absent => {}
+            Looked::Unreachable(why) => facts.history = Looked::Unreachable(why),
+        }
+    }
+
     /// The release pipeline, its jobs, tests and digest file.
     async fn pipeline(&self, facts: &mut Facts) {
         if let (About::Release { .. } | About::Image { tag: Some(_), .. }, Some(commit)) = (&self.question.about, facts.commit.found()) {
@@ -223,7 +238,7 @@ impl Look<'_> {
         let (jobs, tests, protected) = tokio::join!(
             self.gitlab.jobs(self.id(), pipeline.id),
             self.tests(pipeline.id),
-            self.protected(&pipeline.git_ref, facts.ref_protected.clone())
+            self.protected_then_and_now(&pipeline, facts.ref_protected.clone())
         );
         facts.jobs = jobs;
         facts.tests = tests;
@@ -240,6 +255,17 @@ impl Look<'_> {
 
     async fn tests(&self, pipeline: PipelineId) -> Looked<TestSummary> {
         self.gitlab.tests(self.id(), pipeline).await
+    }
+
+    /// SR-16. Where anybody could push when the pipeline ran, protecting the ref afterwards vouches for nothing.
+    async fn protected_then_and_now(&self, pipeline: &Pipeline, known: Looked<bool>) -> Looked<bool> {
+        match self.protected(&pipeline.git_ref, known).await {
+            Looked::Found(true) => match self.memory.first_protection(&self.project.key, pipeline.id).await {
+                Looked::Absent => Looked::Found(true),
+                then => then,
+            },
+            now => now,
+        }
     }
 
     async fn protected(&self, git_ref: &GitRef, known: Looked<bool>) -> Looked<bool> {
@@ -382,6 +408,7 @@ impl Look<'_> {
         self.commit(facts, Looked::Found(pipeline.sha)).await;
         self.tags(facts).await;
         self.history(facts).await;
+        self.history_of_digest(facts).await;
         self.of_pipeline(facts).await;
     }
 }
