@@ -110,7 +110,7 @@ async fn pipelines_of_a_ref_tell_tag_from_branch() {
     let target = &world_.asked()[0].target;
     assert!(target.contains(&format!("sha={SHA}")) && target.contains("ref=v1"), "{target}");
 
-    let many: Vec<Value> = (0..21).map(|id| json!({"id": id, "sha": SHA, "ref": "v1"})).collect();
+    let many: Vec<Value> = (0..101).map(|id| json!({"id": id, "sha": SHA, "ref": "v1"})).collect();
     let (_, gitlab) = world(vec![("GET /projects/7/pipelines", json!(many))]).await;
     assert_eq!(kind(&gitlab.pipelines(P, &sha(), "v1").await), Some(WhyKind::TooLarge));
     let (_, gitlab) = world(vec![("GET /projects/7/pipelines", json!([]))]).await;
