@@ -259,3 +259,95 @@ async fn pipelines_of_a_branch_named_like_the_tag_do_not_stop_the_release() {
     }
     assert_eq!(outcome(&stage.release(TAG).await), PASSED);
 }
+
+/// Signatures that are there and that we could not read, for their size or their kind, are not "no signature" (SR-02, SR-20).
+#[tokio::test]
+async fn a_signature_that_cannot_be_read_could_not_be_checked() {
+    let stage = Stage::set(Signing::Nothing).await;
+    let (_, digest) = stage.shop.release(TAG).unwrap();
+    assert_eq!(outcome(&stage.release(TAG).await), (Outcome::Blocked, Some("CS-SIG-MISSING")));
+    stage.shop.registry.attach_bundle(IMAGE, digest, &vec![b' '; (1 << 20) + 1]);
+    let verdict = stage.release(TAG).await;
+    assert_eq!(verdict.outcome, Outcome::CouldNotCheck, "{:?}", verdict.problem);
+}
+
+/// A comment is read in time whatever it holds.
+#[test]
+fn no_comment_takes_long_to_read() {
+    let most = countersign::commands::MAX_NOTE_BYTES;
+    let ticks: String = (1..)
+        .map(|n| format!("{} ", "`".repeat(n)))
+        .scan(0, |size, piece| {
+            *size += piece.len();
+            (*size < most).then_some(piece)
+        })
+        .collect();
+    let mut bodies = vec![ticks];
+    for piece in [
+        "[",
+        "![",
+        "](",
+        "[a](",
+        "[a]: b\n",
+        "<",
+        "<!--",
+        "<a ",
+        "<?",
+        "<![CDATA[",
+        "&",
+        "*a_",
+        "**a __b ",
+        "> ",
+        "- ",
+        "1. ",
+        "| a ",
+        "|-",
+        "a|b\n-|-\n",
+        "[^1]",
+        "[^1]: a\n",
+        "$",
+        "$$",
+        "~",
+        "~~a",
+        "\\",
+        "\n",
+        "\r\n",
+        "a\n",
+        "/verify\n",
+        "/verify x\n",
+        "@bot ",
+        ">>>\n",
+        "---\n",
+        "+++\n",
+        "    a\n",
+        "\t",
+        "a\n: b\n",
+        "* * ",
+        "<details>\n\n",
+        "``",
+        "$`",
+        "_",
+        "- [ ] ",
+        "\u{0}",
+        "é",
+        "/verify `",
+        "a`\n",
+        "*a\n",
+        "[x\n",
+        "<!-- a -->\n\n",
+    ] {
+        bodies.push(piece.repeat(most / piece.len()));
+        bodies.push(format!("{}/verify", piece.repeat((most - 8) / piece.len())));
+        bodies.push(format!("{}\n\n/verify", piece.repeat((most - 9) / piece.len())));
+    }
+    let slow: Vec<_> = bodies
+        .iter()
+        .filter_map(|body| {
+            let began = std::time::Instant::now();
+            countersign::commands::parse(body, "bot");
+            let took = began.elapsed();
+            (took.as_millis() > 1_500).then(|| format!("{:?}…: {took:?}", body.chars().take(12).collect::<String>()))
+        })
+        .collect();
+    assert!(slow.is_empty(), "{slow:#?}");
+}
