@@ -351,3 +351,28 @@ fn no_comment_takes_long_to_read() {
         .collect();
     assert!(slow.is_empty(), "{slow:#?}");
 }
+
+/// GitLab loses our words for a moment; before they are sent again somebody moves the tag. What was meant then is not said now
+/// (SR-09): not in a note, of which GitLab sends mails, nor as a green status.
+#[tokio::test]
+async fn words_that_were_meant_before_the_tag_moved_are_not_sent_after_it() {
+    let stage = Stage::set(Signing::Keyless).await;
+    stage.shop.release(TAG).unwrap();
+    let asked = stage.shop.say("/verify").unwrap();
+    let note = What::Note { merge_request: stage.shop.merge_request.iid, note: asked };
+    for path in ["*/notes", "*/statuses/*"] {
+        stage.shop.gitlab.fault("POST", path, countersign::sandbox::gitlab::Fault::Status(502));
+    }
+    assert!(matches!(stage.hint(note.clone()).await, Handled::Later(_)));
+    assert!(matches!(stage.tag_hint(TAG).await, Handled::Later(_)));
+    stage.shop.gitlab.heal();
+    let before = stage.shop.gitlab.requests().len();
+    stage.shop.move_tag(TAG);
+    stage.tag_hint(TAG).await;
+    stage.hint(note).await;
+    let sent: Vec<_> = stage.shop.gitlab.requests().into_iter().skip(before).filter(|r| r.method != "GET").collect();
+    let stale: Vec<_> =
+        sent.iter().filter(|r| r.body.as_ref().is_some_and(|b| b.contains("Image verified") || b.contains("success"))).collect();
+    assert!(stale.is_empty(), "{stale:#?}");
+    assert!(stage.shop.reply_to(asked).unwrap().contains("CS-TAG-MOVED"));
+}
