@@ -11,9 +11,9 @@ pub use catch_up::{CaughtUp, Turns};
 use crate::effects::Hands;
 use crate::event::{Hint, Moment, Ourselves, Task};
 use crate::facts::{Looks, Memory};
-use crate::model::gitlab::{CommitSha, InstanceName, ProjectKey};
+use crate::model::gitlab::{CommitSha, InstanceName, PipelineId, ProjectKey};
 use crate::model::project::WatchedProject;
-use crate::model::{Repository, Timestamp};
+use crate::model::{Digest, Repository, Timestamp};
 use crate::render::{Audience, Words};
 use crate::store::ledger::{Ledger, LedgerError};
 use crate::verdict::facts::Sighting;
@@ -184,10 +184,26 @@ impl Memory for Bot {
         commit: Option<&CommitSha>,
         release: Option<&str>,
     ) -> Looked<Vec<Sighting>> {
-        match self.ledger.sightings(project, image, commit, release).await {
-            Ok(seen) if seen.is_empty() => Looked::Absent,
-            Ok(seen) => Looked::Found(seen),
-            Err(fault) => Looked::Unreachable(Why::new(Service::Store, WhyKind::Down, fault.to_string())),
-        }
+        remembered(self.ledger.sightings(project, image, commit, release).await.map(some))
+    }
+
+    async fn sightings_of_digest(&self, project: &ProjectKey, image: &Repository, digest: &Digest) -> Looked<Vec<Sighting>> {
+        remembered(self.ledger.sightings_of_digest(project, image, digest).await.map(some))
+    }
+
+    async fn first_protection(&self, project: &ProjectKey, pipeline: PipelineId) -> Looked<bool> {
+        remembered(self.ledger.first_protection(project, pipeline).await)
+    }
+}
+
+fn some<T>(items: Vec<T>) -> Option<Vec<T>> {
+    (!items.is_empty()).then_some(items)
+}
+
+fn remembered<T>(asked: Result<Option<T>, LedgerError>) -> Looked<T> {
+    match asked {
+        Ok(Some(value)) => Looked::Found(value),
+        Ok(None) => Looked::Absent,
+        Err(fault) => Looked::Unreachable(Why::new(Service::Store, WhyKind::Down, fault.to_string())),
     }
 }

@@ -29,9 +29,14 @@ pub struct RecentMergeRequest {
 }
 
 impl Gitlab {
-    /// The newest tags, at most `limit` (of 100), by the date of the tag or its commit.
-    pub async fn recent_tags(&self, project: ProjectId, limit: usize) -> Looked<Vec<Tag>> {
-        let endpoint = Tags::builder().project(project.0).order_by(TagsOrderBy::Updated).sort(SortOrder::Descending).build();
+    /// The newest tags whose name begins so, at most `limit` (of 100), by the date of the tag or its commit. Without the prefix
+    /// anybody who may push a tag of another name could push the releases out of the list.
+    pub async fn recent_tags(&self, project: ProjectId, prefix: &str, limit: usize) -> Looked<Vec<Tag>> {
+        let mut builder = Tags::builder();
+        if !prefix.is_empty() {
+            builder.search(format!("^{prefix}"));
+        }
+        let endpoint = builder.project(project.0).order_by(TagsOrderBy::Updated).sort(SortOrder::Descending).build();
         look(self.client.first::<wire::Tag, _, _>(endpoint, limit).await.map(|tags| tags.into_iter().map(Tag::from).collect()))
     }
 
