@@ -77,6 +77,7 @@ impl Bot {
     async fn work(&self, hint: &Hint) -> Result<Handled, Stopped> {
         let Some(rule) = self.rule_of(&hint.project).await? else { return Ok(Handled::Done) };
         let Some(event) = seen(self.looks.reread(hint).await)? else { return Ok(Handled::Done) };
+        let event = self.as_taken(&hint.project, event).await?;
         let ourselves = self.ourselves(&hint.project.instance).await?;
         let mut handled = Handled::Done;
         for task in event.tasks(&rule.watched, &ourselves, Timestamp::now()) {

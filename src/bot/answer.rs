@@ -3,6 +3,7 @@
 use super::{Bot, Handled, Judged, Rule, Stopped, seen};
 use crate::commands::{Command, Said, Target};
 use crate::effects::{Effect, Emoji};
+use crate::event::Event;
 use crate::model::gitlab::{GitRef, MergeRequest, MergeRequestState, Note, ProjectKey};
 use crate::model::{Digest, PinnedImage};
 use crate::render::NotFound;
@@ -10,6 +11,9 @@ use crate::verdict::{About, Looked, Outcome, Question, Verdict};
 
 /// Releases that one merge request is answered with; the newest first.
 const RELEASES_MAX: usize = 3;
+
+/// GitLab's number of the role Reporter ([access levels](https://docs.gitlab.com/api/access_requests/#valid-access-levels)).
+const REPORTER: u64 = 20;
 
 /// Who asked, and where.
 pub(super) struct Asked<'a> {
@@ -31,19 +35,69 @@ impl Bot {
         if self.answered(asked).await? {
             return Ok(Handled::Done);
         }
-        let react = |emoji| Effect::React { project: project.clone(), merge_request, note, emoji };
-        self.perform(react(Emoji::Eyes)).await?;
+        self.ledger.take_note((project, merge_request, note), &words_of(asked.note)).await?;
+        self.react(asked, Emoji::Eyes).await?;
+        if !self.may_ask(asked).await? {
+            self.react(asked, Emoji::X).await?;
+            return Ok(Handled::Done);
+        }
+        match self.answer_all(rule, asked, said).await {
+            Ok(Answer { body, emoji }) => {
+                if let Some(discussion) = asked.note.discussion.clone() {
+                    self.perform(Effect::Reply { project: project.clone(), merge_request, discussion, asked_by: note, body }).await?;
+                }
+                self.react(asked, emoji).await?;
+                Ok(Handled::Done)
+            }
+            Err(stopped) => {
+                // It is tried again, but they need not wait for eyes that see nothing.
+                self.react(asked, Emoji::Hourglass).await?;
+                Err(stopped)
+            }
+        }
+    }
+
+    /// A note that was taken unedited counts as such when it comes again with the same words: GitLab moves a note's time of update at
+    /// every reaction, our own `eyes` among them, and keeps no other sign of an edit in its REST API.
+    pub(super) async fn as_taken(&self, project: &ProjectKey, event: Event) -> Result<Event, Stopped> {
+        let Event::Note { merge_request, mut note } = event else { return Ok(event) };
+        if note.updated_at > note.created_at {
+            let taken = self.ledger.taken_note((project, merge_request.iid, note.id)).await?;
+            if taken == Some(words_of(&note)) {
+                note.updated_at = note.created_at;
+            }
+        }
+        Ok(Event::Note { merge_request, note })
+    }
+
+    async fn react(&self, asked: &Asked<'_>, emoji: Emoji) -> Result<(), Stopped> {
+        let (project, merge_request, note) = (asked.project.clone(), asked.merge_request.iid, asked.note.id);
+        self.perform(Effect::React { project, merge_request, note, emoji }).await.map(drop)
+    }
+
+    /// Whether the asker gets words: an active member, at least Reporter, and no machine (two bots that answer each other never
+    /// end). Everyone else gets reactions only: guests and the authors of forks may comment in public projects, and what we say names
+    /// images, runners and people.
+    async fn may_ask(&self, asked: &Asked<'_>) -> Result<bool, Stopped> {
+        let gitlab = match self.looks.gitlab(&asked.project.instance) {
+            Looked::Found(gitlab) => gitlab,
+            Looked::Absent => return Ok(false),
+            Looked::Unreachable(why) => return Err(Stopped::NotSeen(why)),
+        };
+        let author = asked.note.author.id;
+        let (member, bot) = tokio::join!(gitlab.member(asked.project.id, author), gitlab.is_bot(author));
+        let member = seen(member)?.is_some_and(|member| member.active && member.access_level >= REPORTER);
+        Ok(member && seen(bot)? == Some(false))
+    }
+
+    async fn answer_all(&self, rule: &Rule, asked: &Asked<'_>, said: &[Said]) -> Result<Answer, Stopped> {
         let mut answers = vec![];
         for said in said {
             answers.push(self.answer_one(rule, asked, said).await?);
         }
         let emoji = answers.iter().map(|answer| answer.emoji).fold(Emoji::WhiteCheckMark, sterner);
         let body = answers.iter().map(|answer| answer.body.as_str()).collect::<Vec<_>>().join("\n\n---\n\n");
-        if let Some(discussion) = asked.note.discussion.clone() {
-            self.perform(Effect::Reply { project: project.clone(), merge_request, discussion, asked_by: note, body }).await?;
-        }
-        self.perform(react(emoji)).await?;
-        Ok(Handled::Done)
+        Ok(Answer { body, emoji })
     }
 
     /// Whether the note has its reply. A crash before that answers again, and the reply's recorded intent keeps it from being
@@ -160,7 +214,8 @@ impl Bot {
         let mut questions = vec![];
         for image in &rule.watched.images {
             let pinned = PinnedImage { repository: image.repository.clone(), digest };
-            if seen(self.looks.registry().manifest(&pinned).await)?.is_none() {
+            // A registry that does not answer is no "not found": the verdict says that it could not be checked.
+            if matches!(self.looks.registry().manifest(&pinned).await, Looked::Absent) {
                 continue;
             }
             let tag = self.ledger.release_of_digest(asked.project, &image.repository, &digest).await?;
@@ -172,6 +227,11 @@ impl Bot {
         }
         Ok(Ok(questions))
     }
+}
+
+/// The words of a note, in short.
+fn words_of(note: &Note) -> Digest {
+    Digest::of(note.body.as_bytes())
 }
 
 fn outcome_emoji(verdict: &Verdict) -> Emoji {
