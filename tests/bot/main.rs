@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)] // a test ends where a value is missing
 
+mod again;
+mod catch_up;
 mod releases;
 mod world;
 
