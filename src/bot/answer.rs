@@ -58,14 +58,13 @@ impl Bot {
     }
 
     /// A note that was taken unedited counts as such when it comes again with the same words: GitLab moves a note's time of update at
-    /// every reaction, our own `eyes` among them, and keeps no other sign of an edit in its REST API.
+    /// every reaction, our own `eyes` among them, and keeps no other sign of an edit in its REST API. With other words it is nothing.
     pub(super) async fn as_taken(&self, project: &ProjectKey, event: Event) -> Result<Event, Stopped> {
         let Event::Note { merge_request, mut note } = event else { return Ok(event) };
-        if note.updated_at > note.created_at {
-            let taken = self.ledger.taken_note((project, merge_request.iid, note.id)).await?;
-            if taken == Some(words_of(&note)) {
-                note.updated_at = note.created_at;
-            }
+        match self.ledger.taken_note((project, merge_request.iid, note.id)).await? {
+            Some(words) if words == words_of(&note) => note.updated_at = note.created_at,
+            Some(_) => return Ok(Event::Quiet),
+            None => {}
         }
         Ok(Event::Note { merge_request, note })
     }

@@ -5,6 +5,7 @@
 
 mod again;
 mod catch_up;
+mod chat;
 mod releases;
 mod world;
 
