@@ -58,7 +58,7 @@ impl Setup {
         self.polls()
     }
 
-    /// Changes `bot.toml`: `from` must be in it.
+    /// Changes `bot.toml`: `from` must be in it; `{host}` stands for the registry.
     pub fn toml(mut self, from: &str, to: &str) -> Self {
         self.toml.push((from.into(), to.into()));
         self
@@ -88,8 +88,9 @@ impl Setup {
         let file = shop.write_configuration(folder.path()).unwrap();
         let mut text = std::fs::read_to_string(&file).unwrap();
         for (from, to) in &self.toml {
-            assert!(text.contains(from.as_str()), "{from} is not in\n{text}");
-            text = text.replace(from.as_str(), &to.replace("{host}", &shop.registry.host()));
+            let [from, to] = [from, to].map(|part| part.replace("{host}", &shop.registry.host()));
+            assert!(text.contains(&from), "{from} is not in\n{text}");
+            text = text.replace(&from, &to);
         }
         std::fs::write(&file, text).unwrap();
         for (name, text) in &self.files {
