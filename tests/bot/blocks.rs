@@ -257,7 +257,7 @@ async fn of_two_images_one_that_is_blocked_blocks_the_release_and_both_are_shown
     let said = world.status_is(TAG, "failed").await;
     let section = world.section_says(TAG, "CS-SIG-MISSING").await;
     let note = world.sticky_says("CS-SIG-MISSING").await;
-    assert!(section.contains("### `api`") && section.contains("### `worker`"), "{section}");
+    assert!(section.contains("### `shop/api`") && section.contains("### `shop/worker`"), "{section}");
     for text in [&section, &note] {
         assert!(text.contains(&worker.short()) || text.contains("shop/worker"), "{text}");
         assert!(text.contains(&api.to_string()), "the image that passed is shown as well: {text}");

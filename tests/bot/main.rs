@@ -7,6 +7,7 @@ mod again;
 mod blocks;
 mod catch_up;
 mod chat;
+mod outage;
 mod releases;
 mod world;
 
