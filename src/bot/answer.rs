@@ -32,8 +32,8 @@ impl Bot {
     /// Answers a note, once. `eyes` first, so that the person knows within a second that we read it.
     pub(super) async fn answer(&self, rule: &Rule, asked: &Asked<'_>, said: &[Said]) -> Result<Handled, Stopped> {
         let (project, merge_request, note) = (asked.project, asked.merge_request.iid, asked.note.id);
-        if self.answered(asked).await? {
-            return Ok(Handled::Done);
+        if let Some(ended) = self.answered(asked).await? {
+            return Ok(ended);
         }
         self.ledger.take_note((project, merge_request, note), &words_of(asked.note)).await?;
         self.react(asked, Emoji::Eyes).await?;
@@ -43,10 +43,10 @@ impl Bot {
         }
         match self.answer_all(rule, asked, said).await {
             Ok(Answer { body, emoji }) => {
-                if let Some(discussion) = asked.note.discussion.clone() {
-                    self.perform(Effect::Reply { project: project.clone(), merge_request, discussion, asked_by: note, body }).await?;
+                match reply(asked, body, emoji) {
+                    Some(reply) => self.perform(reply).await.map(drop)?,
+                    None => self.react(asked, emoji).await?,
                 }
-                self.react(asked, emoji).await?;
                 Ok(Handled::Done)
             }
             Err(stopped) => {
@@ -99,15 +99,19 @@ impl Bot {
         Ok(Answer { body, emoji })
     }
 
-    /// Whether the note has its reply. A crash before that answers again, and the reply's recorded intent keeps it from being
-    /// written twice; a command that changes something will be taken with [`Ledger::begin_command`] instead.
+    /// `Some` if the note has its answer, or gets now the one that was meant when an earlier run ended: that one may stand in the
+    /// thread already. A command that changes something will be taken with [`Ledger::begin_command`] instead.
     ///
     /// [`Ledger::begin_command`]: crate::store::ledger::Ledger::begin_command
-    async fn answered(&self, asked: &Asked<'_>) -> Result<bool, Stopped> {
-        let Some(discussion) = asked.note.discussion.clone() else { return Ok(false) };
-        let (project, merge_request, asked_by) = (asked.project.clone(), asked.merge_request.iid, asked.note.id);
-        let reply = Effect::Reply { project, merge_request, discussion, asked_by, body: String::new() };
-        Ok(self.ledger.note_written(&reply.key()).await?.is_some())
+    async fn answered(&self, asked: &Asked<'_>) -> Result<Option<Handled>, Stopped> {
+        let Some(reply) = reply(asked, String::new(), Emoji::Eyes) else { return Ok(None) };
+        if self.ledger.note_written(&reply.key()).await?.is_some() {
+            return Ok(Some(Handled::Done));
+        }
+        match self.ledger.open_intent(&reply.key()).await? {
+            Some((_, meant)) => self.perform(meant).await.map(|_| Some(Handled::Done)),
+            None => Ok(None),
+        }
     }
 
     async fn answer_one(&self, rule: &Rule, asked: &Asked<'_>, said: &Said) -> Result<Answer, Stopped> {
@@ -226,6 +230,13 @@ impl Bot {
         }
         Ok(Ok(questions))
     }
+}
+
+/// The answer to a note. `None`: its discussion was not found among very many.
+fn reply(asked: &Asked<'_>, body: String, closing: Emoji) -> Option<Effect> {
+    let (project, merge_request, asked_by) = (asked.project.clone(), asked.merge_request.iid, asked.note.id);
+    let discussion = asked.note.discussion.clone()?;
+    Some(Effect::Reply { project, merge_request, discussion, asked_by, body, closing })
 }
 
 /// The words of a note, in short.

@@ -7,8 +7,12 @@ mod again;
 mod blocks;
 mod catch_up;
 mod chat;
+mod crash;
+mod hostile;
 mod outage;
+mod process;
 mod releases;
+mod service;
 mod world;
 
 use countersign::sandbox::shop::Signing;

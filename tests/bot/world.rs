@@ -175,9 +175,6 @@ impl World {
         format!("http://{}", self.running().address)
     }
 
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
 
     pub fn bot_toml(&self) -> PathBuf {
         self.folder.path().join("bot.toml")
