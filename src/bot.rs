@@ -77,9 +77,10 @@ impl Bot {
     async fn work(&self, hint: &Hint) -> Result<Handled, Stopped> {
         let Some(rule) = self.rule_of(&hint.project).await? else { return Ok(Handled::Done) };
         let Some(event) = seen(self.looks.reread(hint).await)? else { return Ok(Handled::Done) };
+        let (event, begun) = self.as_taken(&hint.project, event).await?;
         let ourselves = self.ourselves(&hint.project.instance).await?;
         let mut handled = Handled::Done;
-        let moment = Moment { now: Timestamp::now(), begun: self.begun(&hint.project, &event).await? };
+        let moment = Moment { now: Timestamp::now(), begun };
         for task in event.tasks(&rule.watched, &ourselves, moment) {
             let ended = match task {
                 Task::CheckRelease { tag } => self.check_release(rule, &hint.project, &tag).await?,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::{Bot, Rule, Stopped, seen};
+use crate::effects::Effect;
 use crate::event::{COMMAND_AGE, Hint, Origin, What};
 use crate::facts::gitlab::Gitlab;
 use crate::model::Timestamp;
@@ -111,20 +112,23 @@ impl Bot {
         Ok(Some(CaughtUp { project: project.key.clone(), hints: what.into_iter().map(hint).collect(), until }))
     }
 
-    /// Release tags that were never judged (GitLab sends nothing for a push of more than three), and one of the newest in turn.
+    /// Release tags that were never judged (GitLab sends nothing for a push of more than three), those whose release appeared since
+    /// its section found none, and one of the newest in turn.
     async fn releases(&self, rule: &Rule, gitlab: &Gitlab, project: &Project, now: Timestamp) -> Result<Vec<What>, Stopped> {
         let tags = seen(gitlab.recent_tags(project.key.id, rule.watched.release_tags.prefix(), TAGS_MAX).await)?.unwrap_or_default();
-        let releases: Vec<_> = tags.into_iter().map(|tag| tag.name).filter(|name| rule.watched.release_tags.matches(name)).collect();
+        let tags: Vec<_> = tags.into_iter().filter(|tag| rule.watched.release_tags.matches(&tag.name)).collect();
         let mut due = vec![];
-        for tag in &releases {
+        for tag in &tags {
             let mut judged = true;
             for image in &rule.watched.images {
-                judged &= self.ledger.latest_verdict(&project.key, &image.repository, tag).await?.is_some();
+                judged &= self.ledger.latest_verdict(&project.key, &image.repository, &tag.name).await?.is_some();
             }
-            if !judged {
-                due.push(What::Tag { name: tag.clone() });
+            let section = Effect::ReleaseSection { project: project.key.clone(), tag: tag.name.clone(), section: String::new() };
+            if !judged || (tag.has_release && self.ledger.waits(&section.key()).await?) {
+                due.push(What::Tag { name: tag.name.clone() });
             }
         }
+        let releases: Vec<_> = tags.into_iter().map(|tag| tag.name).collect();
         due.extend(self.turns.next(&project.key, &releases, now).map(|tag| What::Tag { name: tag.clone() }));
         Ok(due)
     }

@@ -57,11 +57,19 @@ impl Hands {
                 let thread = note::Thread { hand: self.hand(project)?, project: project.id, merge_request: *merge_request };
                 note::sticky(&thread, body, *note, intended_before).await
             }
-            Effect::Reply { project, merge_request, discussion, asked_by, body } => {
+            Effect::Reply { project, merge_request, discussion, asked_by, body, closing } => {
                 refuse_commands(body)?;
                 let thread = note::Thread { hand: self.hand(project)?, project: project.id, merge_request: *merge_request };
                 let question = note::Question { discussion, asked_by: *asked_by };
-                note::reply(&thread, &question, body, intended_before).await
+                let done = note::reply(&thread, &question, body, intended_before).await?;
+                let place = reaction::Place { project: project.id, merge_request: *merge_request, note: *asked_by };
+                match reaction::react(thread.hand, &place, *closing).await {
+                    // The words stand, whatever becomes of the note that asked.
+                    Err(NotDone::Never(reason)) => tracing::warn!(note = asked_by.0, reason, "an answer without its reaction"),
+                    Err(later @ NotDone::Later(_)) => return Err(later),
+                    Ok(_) => {}
+                }
+                Ok(done)
             }
             Effect::ReleaseSection { project, tag, section } => {
                 refuse_commands(section)?;

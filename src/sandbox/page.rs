@@ -121,7 +121,7 @@ fn of_gitlab(shop: &Shop) -> Value {
             let author = world.user(note.author);
             notes.push(json!({
                 "id": note.id, "author": author.name, "username": author.username, "bot": author.bot, "reply": at > 0,
-                "at": note.created_at.strftime("%H:%M:%S UTC").to_string(), "edited": note.updated_at > note.created_at,
+                "at": note.created_at.strftime("%H:%M:%S UTC").to_string(), "edited": note.edited_by.is_some(),
                 "html": markdown(&note.body), "reactions": note.emojis.iter().map(|emoji| &emoji.name).collect::<Vec<_>>(),
             }));
         }

@@ -116,9 +116,21 @@ impl Ledger {
         }))
     }
 
-    /// Whether an effect was ever intended, whatever came of it.
-    pub async fn was_intended(&self, effect_key: &str) -> Result<bool, LedgerError> {
-        Ok(!self.found(Space::Intent, &index::effect(effect_key), 1).await?.is_empty())
+    /// Whether an effect last found nothing to write to.
+    pub async fn waits(&self, effect_key: &str) -> Result<bool, LedgerError> {
+        let newest = self.found(Space::Intent, &index::effect(effect_key), 1).await?;
+        Ok(newest.iter().any(|(_, entry)| matches!(entry, Entry::Done { done: Done::Waiting, .. })))
+    }
+
+    /// Remembers the words of a note that was taken while it was unedited. Not a record: without it, a second try falls silent.
+    pub async fn take_note(&self, note: (&ProjectKey, MergeRequestIid, NoteId), words: &Digest) -> Result<(), LedgerError> {
+        Ok(self.store.put(Space::Command, &index::taken(note), words.to_string().as_bytes()).await?)
+    }
+
+    /// The words with which a note was taken.
+    pub async fn taken_note(&self, note: (&ProjectKey, MergeRequestIid, NoteId)) -> Result<Option<Digest>, LedgerError> {
+        let Some(text) = self.store.get(Space::Command, &index::taken(note)).await? else { return Ok(None) };
+        Ok(std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()))
     }
 
     /// Until when everything of a project was looked at. Not a record: losing it only looks again.

@@ -39,6 +39,11 @@ pub(super) fn command(project: &ProjectKey, merge_request: MergeRequestIid, note
     name((project, merge_request, note))
 }
 
+/// The words of a note; beside the marks of executed commands, which have no prefix.
+pub(super) fn taken((project, merge_request, note): (&ProjectKey, MergeRequestIid, NoteId)) -> String {
+    format!("note/{}", command(project, merge_request, note))
+}
+
 pub(super) fn effect(effect_key: &str) -> String {
     format!("{}/", name(effect_key))
 }
