@@ -371,8 +371,19 @@ async fn words_that_were_meant_before_the_tag_moved_are_not_sent_after_it() {
     stage.tag_hint(TAG).await;
     stage.hint(note).await;
     let sent: Vec<_> = stage.shop.gitlab.requests().into_iter().skip(before).filter(|r| r.method != "GET").collect();
-    let stale: Vec<_> =
-        sent.iter().filter(|r| r.body.as_ref().is_some_and(|b| b.contains("Image verified") || b.contains("success"))).collect();
+    let says =
+        |body: &String| ["Image verified", "Image+verified"].iter().any(|words| body.contains(words)) || body.starts_with("state=success");
+    let stale: Vec<_> = sent.iter().filter(|request| request.body.as_ref().is_some_and(says)).collect();
     assert!(stale.is_empty(), "{stale:#?}");
     assert!(stage.shop.reply_to(asked).unwrap().contains("CS-TAG-MOVED"));
+}
+
+/// GitLab's paths ignore case, and the operator's spelling need not be GitLab's: the bot must not fall silent over it.
+#[tokio::test]
+async fn a_project_spelt_in_another_case_is_worked_on() {
+    let mut stage = Stage::set(Signing::Keyless).await;
+    stage.bot.rules[0].watched.path = countersign::model::gitlab::ProjectPath("Shop/API".into());
+    stage.shop.release(TAG).unwrap();
+    stage.tag_hint(TAG).await;
+    assert_eq!(stage.shop.status(TAG).map(|(state, _)| state), Some("success"));
 }

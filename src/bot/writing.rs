@@ -17,14 +17,29 @@ impl Bot {
         if meant == effect {
             return self.finish(&effect, Some(at)).await;
         }
-        // An earlier run may have written what it meant, word for word; only those words find it again.
-        let done = self.finish(&meant, Some(at)).await?;
-        match (effect, done) {
-            (Effect::Reply { .. }, done) => Ok(done),
-            (Effect::StickyNote { project, merge_request, body, note: None }, Some(Done::Wrote { note } | Done::Unchanged { note })) => {
+        // An earlier run may have written what it meant, word for word; only those words find it again. If it did not, they are not
+        // written now: a verdict of then may be wrong by now.
+        let note = match self.hands.already(&meant, at).await {
+            Ok(note) => note,
+            Err(NotDone::Later(why)) => return Err(Stopped::NotWritten(why)),
+            // Nothing can be found where it was meant to be.
+            Err(NotDone::Never(_)) => None,
+        };
+        match (&note, effect) {
+            (Some(_), Effect::Reply { .. }) => {
+                let done = Done::Unchanged { note };
+                self.ledger.append(&Entry::Done { effect_key, done: done.clone(), at: Timestamp::now() }).await?;
+                Ok(Some(done))
+            }
+            (Some(_), Effect::StickyNote { project, merge_request, body, note: None }) => {
+                self.ledger.append(&Entry::Done { effect_key, done: Done::Unchanged { note }, at: Timestamp::now() }).await?;
                 Box::pin(self.perform(Effect::StickyNote { project, merge_request, body, note })).await
             }
-            (effect, _) => Box::pin(self.perform(effect)).await,
+            (_, effect) => {
+                let reason = "other words took its place before it was written".into();
+                self.ledger.append(&Entry::NotDone { effect_key, reason, at: Timestamp::now() }).await?;
+                Box::pin(self.perform(effect)).await
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use super::{Done, Effect, NotDone, note, reaction, release_notes, status};
 use crate::gitlab_client::{CallError, GitlabClient};
 use crate::model::Timestamp;
-use crate::model::gitlab::{InstanceName, ProjectKey, UserId};
+use crate::model::gitlab::{InstanceName, NoteId, ProjectKey, UserId};
 
 /// The longest text GitLab takes as a note or a release description, in characters; a longer one would be refused anyway
 /// ([GitLab, instance limits](https://docs.gitlab.com/administration/instance_limits/#size-of-comments-and-descriptions-of-issues-merge-requests-and-epics)).
@@ -84,6 +84,28 @@ impl Hands {
                 let place = reaction::Place { project: project.id, merge_request: *merge_request, note: *note };
                 reaction::react(self.hand(project)?, &place, *emoji).await
             }
+        }
+    }
+
+    /// The note that an earlier run posted, if it did: looks, and writes nothing. `None` for every effect that posts no new note.
+    pub async fn already(&self, effect: &Effect, intended: Timestamp) -> Result<Option<NoteId>, NotDone> {
+        let found = match effect {
+            Effect::StickyNote { project, merge_request, body, note: None } => {
+                let thread = note::Thread { hand: self.hand(project)?, project: project.id, merge_request: *merge_request };
+                note::posted(&thread, body, intended).await
+            }
+            Effect::Reply { project, merge_request, discussion, asked_by, body } => {
+                let thread = note::Thread { hand: self.hand(project)?, project: project.id, merge_request: *merge_request };
+                note::replied(&thread, &note::Question { discussion, asked_by: *asked_by }, body, intended).await
+            }
+            Effect::StickyNote { note: Some(_), .. } | Effect::ReleaseSection { .. } | Effect::Status { .. } | Effect::React { .. } => {
+                Ok(None)
+            }
+        };
+        match found {
+            // The place is gone, and with it what was posted there.
+            Err(CallError::NotFound) => Ok(None),
+            found => Ok(found?),
         }
     }
 
