@@ -1,7 +1,10 @@
 //! Headless Chromium, driven over WebDriver.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -12,9 +15,10 @@ use serde_json::{Value, json};
 
 use super::parts::{PATIENCE, Process, free_port, part, until};
 
-/// A browser with one empty profile. [`Browser::close`] ends it; chromedriver is ended in any case, and takes Chromium with it.
+/// A browser with one empty profile. It ends when dropped, also where a test fails.
 pub struct Browser {
     pub client: Client,
+    port: u16,
     _driver: Process,
     _profile: tempfile::TempDir,
 }
@@ -35,7 +39,7 @@ impl Browser {
         let profile = tempfile::tempdir().unwrap();
         let capabilities = capabilities(profile.path());
         let client = ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(&address).await.unwrap();
-        Self { client, _driver: driver, _profile: profile }
+        Self { client, port, _driver: driver, _profile: profile }
     }
 
     /// Pretends a screen of this width, with so many dots to a pixel.
@@ -94,13 +98,23 @@ impl Browser {
         heard.as_array().unwrap().iter().map(ToString::to_string).collect()
     }
 
-    pub async fn close(self) {
-        self.client.clone().close().await.unwrap();
-    }
-
     async fn devtools(&self, command: &str, parameters: Value) -> Value {
         let body = json!({"cmd": command, "params": parameters});
         self.client.issue_cmd(Raw { path: "goog/cdp/execute", body }).await.unwrap_or_else(|fault| panic!("{command}: {fault}"))
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // chromedriver ends Chromium when it is told to go, but not when it is killed.
+        let told = TcpStream::connect(("127.0.0.1", self.port)).and_then(|mut stream| {
+            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+            stream.write_all(b"GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
+            stream.read_to_end(&mut vec![])
+        });
+        if let Err(fault) = told {
+            eprintln!("chromedriver did not take its leave: {fault}");
+        }
     }
 }
 

@@ -58,7 +58,7 @@ async fn person_sees_a_pass_an_answer_and_two_blocks() {
     browser.client.execute("console.error('the last word')", vec![]).await.unwrap();
     let complaints = browser.complaints().await;
     assert!(complaints.len() == 1 && complaints[0].contains("the last word"), "{complaints:#?}");
-    browser.close().await;
+    drop(browser);
     serving.abort();
     demo.stop().await;
 }
