@@ -29,7 +29,8 @@ fn inert(text: &str) {
             // Inside code nothing is read; outside it stands no word of theirs.
             Event::Text(text) => assert!(!text.contains("evil.test") && !text.contains("~bug"), "{text}"),
             Event::Html(html) | Event::InlineHtml(html) => {
-                let ours = html.trim().replace("<details>", "").replace("</details>", "").replace("<summary>", "").replace("</summary>", "");
+                let ours =
+                    html.trim().replace("<details>", "").replace("</details>", "").replace("<summary>", "").replace("</summary>", "");
                 assert!(!ours.contains('<') || ours.starts_with("<!-- countersign:"), "{html}");
             }
             Event::Start(Tag::Link { dest_url, .. }) => assert!(dest_url.starts_with("http://127.0.0.1"), "{dest_url}"),
