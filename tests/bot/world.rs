@@ -84,6 +84,7 @@ impl Setup {
     pub async fn start_after(self, first: impl FnOnce(&Shop)) -> World {
         let shop = Shop::open(self.signing, None).await.unwrap();
         first(&shop);
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let file = shop.write_configuration(folder.path()).unwrap();
         let mut text = std::fs::read_to_string(&file).unwrap();
@@ -96,7 +97,7 @@ impl Setup {
         for (name, text) in &self.files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        let mut world = World { shop: Arc::new(shop), folder, setup: self, running: None, hook: None };
+        let mut world = World { shop: Arc::new(shop), folder, setup: self, running: None, hook: None, client };
         world.up().await;
         world
     }
@@ -109,6 +110,8 @@ pub struct World {
     setup: Setup,
     running: Option<Running>,
     hook: Option<HookId>,
+    /// One for the whole world: making one reads every root certificate of the machine.
+    client: reqwest::Client,
 }
 
 impl std::ops::Deref for World {
@@ -181,13 +184,24 @@ impl World {
 
     /// A page of the bot.
     pub async fn get(&self, path: &str) -> String {
-        client().get(format!("{}{path}", self.address())).send().await.unwrap().text().await.unwrap()
+        self.client.get(format!("{}{path}", self.address())).send().await.unwrap().text().await.unwrap()
     }
 
     /// Delivers a body as a hook does; the answer is its status.
     pub async fn deliver(&self, token: &str, body: &Value) -> u16 {
-        let request = client().post(format!("{}/hooks/gitlab/main", self.address())).header("X-Gitlab-Token", token);
-        request.header("Content-Type", "application/json").body(body.to_string()).send().await.unwrap().status().as_u16()
+        self.post(&self.address(), token, body.to_string()).await
+    }
+
+    /// The same to a bot elsewhere, and any text.
+    pub async fn post(&self, address: &str, token: &str, body: String) -> u16 {
+        let request = self.client.post(format!("{address}/hooks/gitlab/main")).header("X-Gitlab-Token", token);
+        request.header("Content-Type", "application/json").body(body).send().await.unwrap().status().as_u16()
+    }
+
+    /// A page of a bot elsewhere: its status and text.
+    pub async fn page(&self, address: &str, path: &str) -> (u16, String) {
+        let answer = self.client.get(format!("{address}{path}")).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
     /// Every delivery that GitLab made so far is made again.
@@ -284,10 +298,6 @@ impl Drop for World {
         let mut open = std::fs::File::options().create(true).append(true).open(file).unwrap();
         std::io::Write::write_all(&mut open, lines.as_bytes()).unwrap();
     }
-}
-
-pub fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 /// Waits for a thing to be there.
