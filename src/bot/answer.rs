@@ -99,8 +99,7 @@ impl Bot {
         Ok(Answer { body, emoji })
     }
 
-    /// `Some` if the note has its answer, or gets now the one that was meant when an earlier run ended: that one may stand in the
-    /// thread already. A command that changes something will be taken with [`Ledger::begin_command`] instead.
+    /// `Some` if the note has its answer; one that an earlier run posted before it ended is found and recorded. A command that changes something will be taken with [`Ledger::begin_command`] instead.
     ///
     /// [`Ledger::begin_command`]: crate::store::ledger::Ledger::begin_command
     async fn answered(&self, asked: &Asked<'_>) -> Result<Option<Handled>, Stopped> {
@@ -109,8 +108,9 @@ impl Bot {
             return Ok(Some(Handled::Done));
         }
         match self.ledger.open_intent(&reply.key()).await? {
-            Some((_, meant)) => self.perform(meant).await.map(|_| Some(Handled::Done)),
-            None => Ok(None),
+            // What was meant then and not posted is not said now: a verdict of then may be wrong by now.
+            Some((at, meant)) if self.already(&meant, at).await?.is_some() => self.perform(meant).await.map(|_| Some(Handled::Done)),
+            Some(_) | None => Ok(None),
         }
     }
 

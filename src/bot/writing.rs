@@ -3,6 +3,7 @@
 use super::{Bot, Stopped};
 use crate::effects::{Done, Effect, NotDone};
 use crate::model::Timestamp;
+use crate::model::gitlab::NoteId;
 use crate::store::ledger::Entry;
 
 impl Bot {
@@ -19,18 +20,10 @@ impl Bot {
         }
         // An earlier run may have written what it meant, word for word; only those words find it again. If it did not, they are not
         // written now: a verdict of then may be wrong by now.
-        let note = match self.hands.already(&meant, at).await {
-            Ok(note) => note,
-            Err(NotDone::Later(why)) => return Err(Stopped::NotWritten(why)),
-            // Nothing can be found where it was meant to be.
-            Err(NotDone::Never(_)) => None,
-        };
+        let note = self.already(&meant, at).await?;
         match (&note, effect) {
-            (Some(_), Effect::Reply { .. }) => {
-                let done = Done::Unchanged { note };
-                self.ledger.append(&Entry::Done { effect_key, done: done.clone(), at: Timestamp::now() }).await?;
-                Ok(Some(done))
-            }
+            // It is taken over as it stands, with the reaction that belongs to it.
+            (Some(_), Effect::Reply { .. }) => self.finish(&meant, Some(at)).await,
             (Some(_), Effect::StickyNote { project, merge_request, body, note: None }) => {
                 self.ledger.append(&Entry::Done { effect_key, done: Done::Unchanged { note }, at: Timestamp::now() }).await?;
                 Box::pin(self.perform(Effect::StickyNote { project, merge_request, body, note })).await
@@ -40,6 +33,16 @@ impl Bot {
                 self.ledger.append(&Entry::NotDone { effect_key, reason, at: Timestamp::now() }).await?;
                 Box::pin(self.perform(effect)).await
             }
+        }
+    }
+
+    /// The note that an earlier run posted, if it did.
+    pub(super) async fn already(&self, meant: &Effect, at: Timestamp) -> Result<Option<NoteId>, Stopped> {
+        match self.hands.already(meant, at).await {
+            Ok(note) => Ok(note),
+            Err(NotDone::Later(why)) => Err(Stopped::NotWritten(why)),
+            // Nothing can be found where it was meant to be.
+            Err(NotDone::Never(_)) => Ok(None),
         }
     }
 

@@ -94,7 +94,7 @@ impl Hands {
                 let thread = note::Thread { hand: self.hand(project)?, project: project.id, merge_request: *merge_request };
                 note::posted(&thread, body, intended).await
             }
-            Effect::Reply { project, merge_request, discussion, asked_by, body } => {
+            Effect::Reply { project, merge_request, discussion, asked_by, body, .. } => {
                 let thread = note::Thread { hand: self.hand(project)?, project: project.id, merge_request: *merge_request };
                 note::replied(&thread, &note::Question { discussion, asked_by: *asked_by }, body, intended).await
             }
