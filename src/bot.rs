@@ -138,8 +138,9 @@ impl Bot {
             Looked::Absent => None,
             Looked::Unreachable(why) => return Err(Stopped::NotSeen(why)),
         };
-        Ok(project
-            .and_then(|project| self.rules.iter().find(|rule| rule.watched.instance == key.instance && rule.watched.path == project.path)))
+        // GitLab's paths ignore case; the configuration holds no two that differ in case alone.
+        let of = |rule: &&Rule, path: &str| rule.watched.instance == key.instance && rule.watched.path.0.eq_ignore_ascii_case(path);
+        Ok(project.and_then(|project| self.rules.iter().find(|rule| of(rule, &project.path.0))))
     }
 
     /// Who reads notes of this project. When GitLab cannot say, everyone might.
