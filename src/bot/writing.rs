@@ -8,10 +8,19 @@ use crate::store::ledger::Entry;
 
 impl Bot {
     /// Performs one effect. The intent is durable before anything is sent and the outcome after it is read back, so that a crash
-    /// between the two is found again and never done twice (SR-21). `None`: it was refused for good, which is recorded.
+    /// between the two is found again and never done twice (SR-21). What stands already is not recorded again. `None`: it was refused for good, which is recorded.
     pub(super) async fn perform(&self, effect: Effect) -> Result<Option<Done>, Stopped> {
         let effect_key = effect.key();
         let Some((at, meant)) = self.ledger.open_intent(&effect_key).await? else {
+            match self.hands.stands(&effect).await {
+                Ok(Some(done)) if (done == Done::Waiting) == self.ledger.waits(&effect_key).await? => return Ok(Some(done)),
+                Err(NotDone::Later(why)) => {
+                    (self.watch.effect_failed)(effect.word());
+                    return Err(Stopped::NotWritten(why));
+                }
+                // Something is to be written, or to be recorded: a refusal, a first waiting, its end.
+                Ok(_) | Err(NotDone::Never(_)) => {}
+            }
             self.intend(&effect).await?;
             return self.finish(&effect, None).await;
         };

@@ -46,6 +46,25 @@ impl Hands {
         Self { by_instance: clients.into_iter().map(hand).collect() }
     }
 
+    /// What performing this effect would answer without writing anything; `None` where something would be written. The catch-up poll
+    /// looks at every release over and over, and what stands already is no news for the ledger.
+    pub async fn stands(&self, effect: &Effect) -> Result<Option<Done>, NotDone> {
+        match effect {
+            Effect::StickyNote { project, merge_request, body, note } => {
+                let thread = note::Thread { hand: self.hand(project)?, project: project.id, merge_request: *merge_request };
+                note::stands(&thread, body, *note).await
+            }
+            Effect::ReleaseSection { project, tag, section } => release_notes::stands(self.hand(project)?, project.id, tag, section).await,
+            Effect::Status { project, sha, git_ref, pipeline, state, description, target_url } => {
+                let place = status::Place { project: project.id, sha, git_ref, pipeline: *pipeline };
+                let word = status::Word { state: *state, description, target_url: target_url.as_deref() };
+                status::stands(self.hand(project)?, &place, &word).await
+            }
+            // An answer is new by its nature.
+            Effect::Reply { .. } | Effect::React { .. } => Ok(None),
+        }
+    }
+
     /// Performs an effect: reads first, writes only what differs, and reads back what it wrote.
     ///
     /// `intended_before` is when an earlier run recorded that it meant to do just this and then ended without an outcome (a crash, a

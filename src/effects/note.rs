@@ -72,6 +72,18 @@ pub(super) async fn sticky(
     thread.confirm(created.id, &body).await
 }
 
+/// The note, if it is ours and holds this text already.
+pub(super) async fn stands(thread: &Thread<'_>, body: &str, note: Option<NoteId>) -> Result<Option<Done>, NotDone> {
+    let Some(id) = note else { return Ok(None) };
+    match thread.read(id).await {
+        Ok(found) if settled(&found.body) == settled(body) && found.author.id == thread.hand.me().await? => {
+            Ok(Some(Done::Unchanged { note: Some(id) }))
+        }
+        Ok(_) | Err(CallError::NotFound) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Answers in the asker's thread.
 pub(super) async fn reply(
     thread: &Thread<'_>,

@@ -22,7 +22,7 @@ async fn everything_delivered_again_writes_nothing() {
     world.settled().await;
     let note = world.sticky().unwrap();
 
-    let from = world.asked().len();
+    let (from, records) = (world.asked().len(), world.records().await);
     assert!(world.redeliver().await > 10);
     world.settled().await;
     let polls = world.metric("countersign_catch_up_finds_total").await;
@@ -32,6 +32,7 @@ async fn everything_delivered_again_writes_nothing() {
     world.settled().await;
     assert!(polls > 0, "the poll looked at the release again");
     assert_eq!(world.writes_since(from), Vec::<String>::new());
+    assert_eq!(world.records().await, records, "what stands already is no news for the ledger");
     assert_eq!((world.release_text(TAG).unwrap(), world.sticky().unwrap()), (section, note));
 }
 

@@ -46,20 +46,26 @@ async fn check(signing: Signing, break_it: impl Fn(&World), code: &str) {
 
 #[tokio::test]
 async fn a_registry_that_refuses_the_login_could_not_be_checked() {
-    check(Signing::Keyless, |world| world.registry.fault("* /v2/*", Fault::Status(401)), "CS-REG-AUTH").await;
-    check(Signing::LegacyKey, |world| world.registry.fault("* /v2/*", Fault::Status(403)), "CS-REG-AUTH").await;
+    tokio::join!(
+        check(Signing::Keyless, |world| world.registry.fault("* /v2/*", Fault::Status(401)), "CS-REG-AUTH"),
+        check(Signing::LegacyKey, |world| world.registry.fault("* /v2/*", Fault::Status(403)), "CS-REG-AUTH"),
+    );
 }
 
 #[tokio::test]
 async fn a_registry_that_limits_or_fails_could_not_be_checked() {
-    check(Signing::BundleKey, |world| world.registry.fault("* /v2/*", Fault::Status(429)), "CS-UNAVAILABLE").await;
-    check(Signing::Keyless, |world| world.registry.fault("* /v2/*", Fault::Status(500)), "CS-UNAVAILABLE").await;
+    tokio::join!(
+        check(Signing::BundleKey, |world| world.registry.fault("* /v2/*", Fault::Status(429)), "CS-UNAVAILABLE"),
+        check(Signing::Keyless, |world| world.registry.fault("* /v2/*", Fault::Status(500)), "CS-UNAVAILABLE"),
+    );
 }
 
 #[tokio::test]
 async fn a_registry_that_answers_with_web_pages_or_breaks_off_could_not_be_checked() {
-    check(Signing::LegacyKey, |world| world.registry.fault("* /v2/*", Fault::Html(200)), "CS-UNAVAILABLE").await;
-    check(Signing::Keyless, |world| world.registry.fault("* /v2/*", Fault::Drop), "CS-UNAVAILABLE").await;
+    tokio::join!(
+        check(Signing::LegacyKey, |world| world.registry.fault("* /v2/*", Fault::Html(200)), "CS-UNAVAILABLE"),
+        check(Signing::Keyless, |world| world.registry.fault("* /v2/*", Fault::Drop), "CS-UNAVAILABLE"),
+    );
 }
 
 #[tokio::test]
@@ -68,9 +74,11 @@ async fn signatures_that_cannot_be_listed_or_read_could_not_be_checked() {
         world.registry.fault("GET /v2/*/referrers/*", Fault::Status(503));
         world.registry.fault("* /v2/*/manifests/sha256-*", Fault::Status(503));
     };
-    check(Signing::BundleKey, listing, "CS-UNAVAILABLE").await;
-    check(Signing::LegacyKey, listing, "CS-UNAVAILABLE").await;
-    check(Signing::Keyless, |world| world.registry.fault("GET /v2/*/blobs/*", Fault::Status(502)), "CS-UNAVAILABLE").await;
+    tokio::join!(
+        check(Signing::BundleKey, listing, "CS-UNAVAILABLE"),
+        check(Signing::LegacyKey, listing, "CS-UNAVAILABLE"),
+        check(Signing::Keyless, |world| world.registry.fault("GET /v2/*/blobs/*", Fault::Status(502)), "CS-UNAVAILABLE"),
+    );
 }
 
 #[tokio::test]
@@ -109,7 +117,7 @@ async fn a_gitlab_that_fails_on_one_route_could_not_be_checked() {
         ("/projects/*/pipelines", Ill::Status(401)),
         ("/projects/*/jobs/*", Ill::Garbage),
     ];
-    for (route, ill) in routes {
+    let each = routes.into_iter().map(|(route, ill)| async move {
         let world = World::start(Signing::Keyless).await;
         world.gitlab.fault("GET", route, ill.clone());
         world.release(TAG).unwrap();
@@ -119,13 +127,14 @@ async fn a_gitlab_that_fails_on_one_route_could_not_be_checked() {
         world.gitlab.heal();
         until(&format!("{route} with {ill:?} passes afterwards"), || world.status(TAG).filter(|(state, _)| *state == "success")).await;
         world.sticky_says("### Image verified").await;
-    }
+    });
+    futures_util::future::join_all(each).await;
 }
 
 /// Without these nothing can be said at all; it is said later.
 #[tokio::test]
 async fn a_gitlab_that_does_not_say_who_and_what_is_asked_again() {
-    for route in ["/projects/*", "/user"] {
+    let each = ["/projects/*", "/user"].into_iter().map(|route| async move {
         let world = World::start(Signing::BundleKey).await;
         world.gitlab.fault("GET", route, Ill::Status(503));
         world.release(TAG).unwrap();
@@ -134,7 +143,8 @@ async fn a_gitlab_that_does_not_say_who_and_what_is_asked_again() {
         assert_eq!((world.bot_notes(), world.status(TAG)), (vec![], None));
         world.gitlab.heal();
         world.status_is(TAG, "success").await;
-    }
+    });
+    futures_util::future::join_all(each).await;
 }
 
 #[tokio::test]

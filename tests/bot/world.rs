@@ -248,6 +248,13 @@ impl World {
         self.asked().iter().skip(from).filter(|request| request.method != "GET").map(|r| format!("{} {}", r.method, r.path)).collect()
     }
 
+    /// How many records the ledger holds; its chain holds too.
+    pub async fn records(&self) -> u64 {
+        let walk = self.running().bot.ledger.verify().await.unwrap();
+        assert_eq!(walk.broken, None);
+        walk.records
+    }
+
     /// Dana comments.
     pub fn says(&self, body: &str) -> NoteId {
         self.shop.say(body).unwrap_or_else(|| panic!("GitLab stored no note for {body}"))
