@@ -71,6 +71,7 @@ pub(super) const TEMPLATES: &[(&str, &str)] = templates![
     "problem/CS-PIPELINE.jobs-failed",
     "problem/CS-PIPELINE.missing",
     "problem/CS-PIPELINE.no-release-job",
+    "problem/CS-PIPELINE.not-asking",
     "problem/CS-PIPELINE.not-ended",
     "problem/CS-PIPELINE.other-commit",
     "problem/CS-PROJECT",
