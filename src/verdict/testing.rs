@@ -137,6 +137,7 @@ pub fn identity() -> KeylessIdentity {
     KeylessIdentity {
         issuer: Some(ISSUER.into()),
         san_uri: Some(CONFIG.into()),
+        san_email: None,
         build_signer_uri: Some(CONFIG.into()),
         runner_environment: Some("self-hosted".into()),
         source_repository_uri: Some(WEB.into()),
