@@ -2,6 +2,7 @@
 
 pub mod checks;
 pub mod facts;
+pub mod inspection;
 pub mod problem;
 #[cfg(any(test, feature = "sandbox"))]
 pub mod testing;
