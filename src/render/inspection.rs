@@ -208,6 +208,7 @@ fn sentence(refusal: &Refusal, subject: &Subject<'_>) -> (&'static str, Values) 
             let identity = Phrase::typed("--identity URI --issuer URL");
             ("inspect/nobody", vec![("key", Phrase::typed("--key FILE")), ("identity", identity)])
         }
+        Refusal::Pipeline { signer } => ("inspect/pipeline", vec![("signer", name(signer)), ("verify", Phrase::typed("countersign verify"))]),
         Refusal::NotSeen(why) if why.kind == WhyKind::Refused => {
             let (login, host) = (Phrase::typed("docker login"), Phrase::typed("--token-host HOST"));
             ("inspect/refused", vec![("reason", Phrase::argument(&why.detail)), ("login", login), ("host", host)])
@@ -304,7 +305,7 @@ fn reason(answer: &Answer) -> Option<String> {
         Refusal::Other { found, expected } => format!("by {found}, not by {expected}"),
         Refusal::OnOther { signed } => format!("over {signed}"),
         // These are said of the whole, never of one piece.
-        Refusal::NoImage | Refusal::Missing(_) | Refusal::Nobody | Refusal::NotSeen(_) => return None,
+        Refusal::NoImage | Refusal::Missing(_) | Refusal::Nobody | Refusal::Pipeline { .. } | Refusal::NotSeen(_) => return None,
     })
 }
 

@@ -42,6 +42,7 @@ pub(super) const TEMPLATES: &[(&str, &str)] = templates![
     "inspect/outside-window",
     "inspect/passed",
     "inspect/refused",
+    "inspect/pipeline",
     "inspect/repository",
     "inspect/root-file",
     "inspect/root-snapshot",

@@ -114,6 +114,8 @@ pub enum Refusal {
     Unreadable { reason: String },
     /// No key and no identity was given: everything was listed, and nothing was held against anybody.
     Nobody,
+    /// A pipeline signed it whose identity this signer of ours leaves to be derived, and it was not.
+    Pipeline { signer: String },
     /// A look brought nothing.
     NotSeen(Why),
 }
@@ -169,6 +171,7 @@ impl std::fmt::Display for Wanted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Key { name, .. } => write!(f, "key {name}"),
+            Self::Identity { identity, issuer } if identity.is_empty() => write!(f, "a pipeline of {issuer}"),
             Self::Identity { identity, issuer } => write!(f, "{identity} by {issuer}"),
         }
     }
@@ -211,6 +214,16 @@ pub fn inspect(found: Vec<Piece>, demand: &Demand, root: Option<Digest>, as_of: 
     }
 }
 
+impl Inspection {
+    /// The same, but undecided for this reason. One that passed stays so: this takes only a no back.
+    pub fn undecided(self, refusal: Refusal) -> Self {
+        match (self.outcome, outcome(&refusal)) {
+            (Outcome::Blocked, Outcome::CouldNotCheck) => Self { outcome: Outcome::CouldNotCheck, refusal: Some(refusal), ..self },
+            (Outcome::Passed | Outcome::Blocked | Outcome::CouldNotCheck, _) => self,
+        }
+    }
+}
+
 /// What comes of it where the registry could not be read, or holds no such image.
 pub fn not_seen(refusal: Refusal, demand: &Demand, root: Option<Digest>, as_of: Timestamp) -> Inspection {
     let (require, policy) = (demand.require.clone(), demand.digest(root));
@@ -220,7 +233,7 @@ pub fn not_seen(refusal: Refusal, demand: &Demand, root: Option<Digest>, as_of: 
 
 fn outcome(refusal: &Refusal) -> Outcome {
     match refusal {
-        Refusal::Unreadable { .. } | Refusal::Nobody | Refusal::NotSeen(_) => Outcome::CouldNotCheck,
+        Refusal::Unreadable { .. } | Refusal::Nobody | Refusal::Pipeline { .. } | Refusal::NotSeen(_) => Outcome::CouldNotCheck,
         Refusal::NoImage
         | Refusal::Missing(_)
         | Refusal::Invalid { .. }
@@ -267,7 +280,7 @@ fn weight(refusal: &Refusal) -> u8 {
         Refusal::OnOther { .. } => 4,
         Refusal::Invalid { signer: None, .. } => 5,
         Refusal::Unreadable { .. } => 6,
-        Refusal::Missing(_) | Refusal::NoImage | Refusal::Nobody | Refusal::NotSeen(_) => 7,
+        Refusal::Missing(_) | Refusal::NoImage | Refusal::Nobody | Refusal::Pipeline { .. } | Refusal::NotSeen(_) => 7,
     }
 }
 
@@ -359,7 +372,7 @@ impl Refusal {
             Self::Unreadable { .. } => "CS-UNAVAILABLE",
             Self::NotSeen(why) if why.service == Service::Registry && why.kind == WhyKind::Refused => "CS-REG-AUTH",
             Self::NotSeen(_) => "CS-UNAVAILABLE",
-            Self::Nobody => return None,
+            Self::Nobody | Self::Pipeline { .. } => return None,
         })
     }
 }
