@@ -7,7 +7,8 @@ use countersign::facts::trust_root::TrustRoot;
 use countersign::model::signer::{KeylessIdentity, SignatureState, SignedBy, SignerKind, SignerName, TrustedSigner};
 use countersign::model::{Digest, PinnedImage, Timestamp};
 use countersign::sandbox::authority::{
-    Authority, Claims, GitlabJob, LegacyAttestation, LegacySignature, San, SandboxKey, Session, attestation_statement, legacy_payload, sign_statement,
+    Authority, Claims, GitlabJob, LegacyAttestation, LegacySignature, San, SandboxKey, Session, attestation_statement, legacy_payload,
+    sign_statement,
 };
 use jiff::SignedDuration;
 use serde_json::{Value, json};

@@ -65,9 +65,10 @@ fn verify(arguments: &Verify) -> Result<Exit, String> {
     let signers = Signers::read(&keys, &arguments.identity)?;
     let (root, told_root) = trust_root(arguments.trusted_root.as_deref())?;
     let bundle = read(&arguments.bundle, MAX_BUNDLE as u64)?;
-    let artifact = arguments.artifact.as_deref().map(|path| {
-        read(path, LARGEST_FILE).map_err(|why| format!("{why}; a larger file can be given by --digest"))
-    });
+    let artifact = arguments
+        .artifact
+        .as_deref()
+        .map(|path| read(path, LARGEST_FILE).map_err(|why| format!("{why}; a larger file can be given by --digest")));
     let artifact = artifact.transpose()?;
     let (file, digest) = match (&artifact, arguments.digest) {
         (Some(bytes), _) => (File::Bytes(bytes), Digest::of(bytes)),
@@ -117,11 +118,7 @@ fn judge(arguments: &Verify, bundle: &[u8], file: File<'_>, root: &TrustRoot) ->
     match answer {
         Ok(Verified::Key(logged)) => Ok((SignatureState::Verified(SignedBy::Key(name)), logged)),
         Ok(Verified::Identity(identity)) => {
-            let logged = crate::facts::sigstore::Logged {
-                logged: true,
-                signed_at: identity.signed_at,
-                log_index: identity.log_index,
-            };
+            let logged = crate::facts::sigstore::Logged { logged: true, signed_at: identity.signed_at, log_index: identity.log_index };
             Ok((SignatureState::Verified(SignedBy::Keyless(identity)), logged))
         }
         Err(Refused::Other(who)) => state(SignatureState::NotOurs { hint: Some(who) }),

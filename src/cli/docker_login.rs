@@ -40,7 +40,8 @@ pub fn find(host: &str) -> Result<Option<Login>, String> {
     let Some(path) = folder.map(|folder| folder.join("config.json")).filter(|path| path.exists()) else { return Ok(None) };
     let bytes = material::read(&path, LARGEST)?;
     // Not what serde says: it quotes the file, and this one holds passwords (SR-23).
-    login(&bytes, host).ok_or_else(|| format!("{} is no file of `docker login`; repair it, or point DOCKER_CONFIG elsewhere", path.display()))
+    login(&bytes, host)
+        .ok_or_else(|| format!("{} is no file of `docker login`; repair it, or point DOCKER_CONFIG elsewhere", path.display()))
 }
 
 /// `None` if the text is no such file.

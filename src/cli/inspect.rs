@@ -135,7 +135,8 @@ fn prepare(arguments: &Arguments) -> Result<Prepared, String> {
         }
     }
     let require = if arguments.require.is_empty() { vec![Require::Signature] } else { arguments.require.clone() };
-    if !require.contains(&Require::Signature) && !(annotations.is_empty() && arguments.repository.is_none()) {
+    let about_signatures = !annotations.is_empty() || arguments.repository.is_some();
+    if about_signatures && !require.contains(&Require::Signature) {
         return Err("--annotation and --repository are about signatures: add --require signature, or leave them out".into());
     }
     let demand = Demand {

@@ -122,7 +122,10 @@ fn tested(config: &Config, image: &ImageReference) -> Result<Tested, String> {
         Some((&project.watched.instance, watched))
     });
     let (instance, watched) = watched.ok_or_else(|| {
-        format!("{} is no image of a project in this configuration.\nNext: correct the image, or look at it with countersign inspect.", image.repository)
+        format!(
+            "{} is no image of a project in this configuration.\nNext: correct the image, or look at it with countersign inspect.",
+            image.repository
+        )
     })?;
     let root = config.trust_roots.get(instance);
     let root = root.map(|settings| TrustRoot::load(settings).map(|root| (root, settings.path.display().to_string())));
@@ -182,7 +185,8 @@ fn by_pipeline(inspection: Inspection, tested: &Tested) -> Inspection {
     let signer = inspection.found.iter().find_map(|(piece, _)| match &piece.state {
         SignatureState::Verified(SignedBy::Keyless(identity)) => {
             let issuer = identity.issuer.as_deref();
-            let signer = tested.all.iter().find(|signer| matches!(&signer.kind, SignerKind::GitlabOidc { issuer: own } if issuer == Some(own)));
+            let signer =
+                tested.all.iter().find(|signer| matches!(&signer.kind, SignerKind::GitlabOidc { issuer: own } if issuer == Some(own)));
             signer.map(|signer| signer.name.clone())
         }
         SignatureState::Verified(SignedBy::Key(_))

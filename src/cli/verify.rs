@@ -58,7 +58,8 @@ enum Format {
 }
 
 /// What is said of the record that was not read.
-const NO_RECORD: &str = "This run did not read the bot's record of earlier digests: \"Built only once\" rests on GitLab and the registry alone.";
+const NO_RECORD: &str =
+    "This run did not read the bot's record of earlier digests: \"Built only once\" rests on GitLab and the registry alone.";
 const WITH_JOB: &str = "If this job belongs to the release pipeline, add --job \"$CI_JOB_ID\": it cannot wait for its own end.";
 
 /// Runs the command.
@@ -88,7 +89,10 @@ fn watched<'a>(rules: &'a [Rule], arguments: &Arguments) -> Result<(&'a Rule, &'
     let projects: Vec<&Rule> = rules.iter().filter(|rule| rule.watched.path.0 == *path).collect();
     if projects.is_empty() {
         let names: Vec<_> = rules.iter().map(|rule| rule.watched.path.to_string()).collect();
-        return Err(format!("The project {path} is not in this configuration, which has {}.\nNext: correct --project, or add it.", list(&names)));
+        return Err(format!(
+            "The project {path} is not in this configuration, which has {}.\nNext: correct --project, or add it.",
+            list(&names)
+        ));
     }
     let wanted = &arguments.image.repository;
     let images = || projects.iter().flat_map(|rule| rule.watched.images.iter().map(move |image| (*rule, image)));
@@ -98,7 +102,9 @@ fn watched<'a>(rules: &'a [Rule], arguments: &Arguments) -> Result<(&'a Rule, &'
         return Err(format!("{wanted} is no image of {path}, which releases {}.\nNext: correct the image, or add it.", list(&names)));
     };
     if found.next().is_some() {
-        return Err(format!("Two GitLab servers have a project {path} that releases {wanted}.\nNext: use a configuration with one of them."));
+        return Err(format!(
+            "Two GitLab servers have a project {path} that releases {wanted}.\nNext: use a configuration with one of them."
+        ));
     }
     let environments = &rule.watched.environments;
     if let Some(name) = arguments.environment.as_ref().filter(|name| environments.iter().all(|environment| environment.0 != **name)) {

@@ -17,7 +17,15 @@ pub fn pieces(evidence: &Evidence, image: &PinnedImage, trust: &Trust) -> Vec<Pi
     let piece = |item: &EvidenceItem| {
         let Judged { content, state, logged } = judge(item, image, trust);
         let (layout, manifest) = (Some(item.layout), item.manifest);
-        Piece { layout, manifest, what: what(content), state, logged: logged.logged, signed_at: logged.signed_at, log_index: logged.log_index }
+        Piece {
+            layout,
+            manifest,
+            what: what(content),
+            state,
+            logged: logged.logged,
+            signed_at: logged.signed_at,
+            log_index: logged.log_index,
+        }
     };
     evidence.items.iter().map(piece).collect()
 }

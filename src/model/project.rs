@@ -136,7 +136,8 @@ impl TagTemplate {
         let of_tag = around("{tag}").map(str::to_owned);
         // `{version}` is made of `1.2` and of `v1.2` alike, and of `vnext` as it is.
         let plain = around("{version}").map(str::to_owned);
-        let with_v = plain.as_ref().filter(|version| version.starts_with(|c: char| c.is_ascii_digit())).map(|version| format!("v{version}"));
+        let with_v =
+            plain.as_ref().filter(|version| version.starts_with(|c: char| c.is_ascii_digit())).map(|version| format!("v{version}"));
         let unchanged = plain.filter(|version| !version.strip_prefix('v').is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit())));
         of_tag.into_iter().chain(with_v).chain(unchanged).collect()
     }
@@ -220,5 +221,4 @@ mod tests {
         check("{tag}-{sha}", "v1-a1b2", &[]);
         check("{short_sha}", "a1b2c3d4", &[]);
     }
-
 }

@@ -1,5 +1,7 @@
 //! What lies beside an image, or in a bundle, for the terminal and as JSON.
 
+mod piece;
+
 use serde_json::{Value, json};
 
 use super::Words;
@@ -8,9 +10,8 @@ use super::phrase::Phrase;
 use super::story::{time, utc};
 use super::template::Values;
 use super::text::painted;
-use crate::model::signer::{SignatureState, SignedBy};
 use crate::model::{Digest, Timestamp};
-use crate::verdict::inspection::{Answer, Inspection, Piece, Refusal, Require, What, Window, who};
+use crate::verdict::inspection::{Inspection, Refusal, Require, Window};
 use crate::verdict::{CheckOutcome, Outcome, WhyKind};
 
 /// What was inspected, and against which trust root.
@@ -86,7 +87,7 @@ impl Words {
         let code = inspection.refusal.as_ref().and_then(Refusal::code).map_or(String::new(), |code| format!(" [{code}]"));
         let mut lines = vec![format!("{}: {headline}{code}", painted(painting, word, colour)), format!("Next: {next_step}")];
         lines.push(String::new());
-        lines.extend(inspection.found.iter().map(|(piece, answer)| line(piece, answer, colour)));
+        lines.extend(inspection.found.iter().map(|(piece, answer)| piece::line(piece, answer, colour)));
         if told.foreign > 0 {
             lines.push(format!("  {} manifests listed for the image point at something else and were left aside.", told.foreign));
         }
@@ -120,7 +121,7 @@ impl Words {
             "policy": { "digest": inspection.policy },
             "trust_root": told.root.as_ref().map(|root| json!({ "digest": root.digest, "file": root.file, "newest_entry": root.newest })),
             "required": inspection.require.iter().map(kind_of).collect::<Vec<_>>(),
-            "found": inspection.found.iter().map(|(piece, answer)| found(piece, answer)).collect::<Vec<_>>(),
+            "found": inspection.found.iter().map(|(piece, answer)| piece::found(piece, answer)).collect::<Vec<_>>(),
             "foreign": told.foreign,
         })
     }
@@ -208,7 +209,9 @@ fn sentence(refusal: &Refusal, subject: &Subject<'_>) -> (&'static str, Values) 
             let identity = Phrase::typed("--identity URI --issuer URL");
             ("inspect/nobody", vec![("key", Phrase::typed("--key FILE")), ("identity", identity)])
         }
-        Refusal::Pipeline { signer } => ("inspect/pipeline", vec![("signer", name(signer)), ("verify", Phrase::typed("countersign verify"))]),
+        Refusal::Pipeline { signer } => {
+            ("inspect/pipeline", vec![("signer", name(signer)), ("verify", Phrase::typed("countersign verify"))])
+        }
         Refusal::NotSeen(why) if why.kind == WhyKind::Refused => {
             let (login, host) = (Phrase::typed("docker login"), Phrase::typed("--token-host HOST"));
             ("inspect/refused", vec![("reason", Phrase::argument(&why.detail)), ("login", login), ("host", host)])
@@ -249,96 +252,4 @@ fn kind_of(require: &Require) -> String {
         Require::Provenance => "provenance".into(),
         Require::Type(predicate_type) => predicate_type.clone(),
     }
-}
-
-/// One thing that was found, on one line.
-fn line(piece: &Piece, answer: &Answer, colour: bool) -> String {
-    let (word, painting) = match (answer, &piece.state) {
-        (Answer::Accepted, _) => ("verified", CheckOutcome::Passed),
-        (Answer::Refused(_), SignatureState::Verified(_)) => ("not accepted", CheckOutcome::Warned),
-        (Answer::Refused(_), SignatureState::Unreadable { .. }) => ("unreadable", CheckOutcome::CouldNotCheck),
-        (Answer::Refused(_), SignatureState::NotOurs { .. } | SignatureState::OtherSubject { .. } | SignatureState::Invalid { .. }) => {
-            ("not verified", CheckOutcome::Blocked)
-        }
-    };
-    let what = match &piece.what {
-        What::Signature { annotations, .. } if annotations.is_empty() => "signature".to_owned(),
-        What::Signature { annotations, .. } => {
-            let pairs: Vec<_> = annotations.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            format!("signature with {}", pairs.join(", "))
-        }
-        What::Attestation { predicate_type, .. } => format!("attestation {predicate_type}"),
-        What::Unknown => "signature or attestation".into(),
-    };
-    let layout = piece.layout.map_or("file", |layout| layout.word());
-    let text = format!("{what}; {layout} {}; {}", piece.manifest.short(), told(piece, answer));
-    format!("  {} {}", painted(painting, &format!("{word:<13}"), colour), one_line(&text))
-}
-
-/// Who made it and when, or why nothing is known of that.
-fn told(piece: &Piece, answer: &Answer) -> String {
-    let mut parts = vec![];
-    if let Some(by) = who(&piece.state) {
-        parts.push(format!("by {by}"));
-    }
-    parts.extend(piece.signed_at.map(|at| format!("signed {}", utc(at))));
-    match (piece.logged, piece.log_index) {
-        (true, Some(index)) => parts.push(format!("log entry {index}")),
-        (true, None) => parts.push("in the log".into()),
-        (false, _) => {}
-    }
-    parts.extend(reason(answer));
-    parts.join(", ")
-}
-
-/// Why a piece does not count, in a few words.
-fn reason(answer: &Answer) -> Option<String> {
-    let Answer::Refused(refusal) = answer else { return None };
-    Some(match refusal {
-        Refusal::Invalid { signer: Some(signer), reason } => format!("claims {signer}: {reason}"),
-        Refusal::Invalid { signer: None, reason } | Refusal::Unreadable { reason } => reason.clone(),
-        Refusal::Window { window, .. } => format!("its key counts {}", within(window).plain()),
-        Refusal::Annotation { key, expected, .. } => format!("does not say {key}={expected}"),
-        Refusal::Repository { found, .. } => format!("names repository {}", found.as_deref().unwrap_or("none")),
-        Refusal::SaysNo { result, .. } => format!("says {result}"),
-        Refusal::Other { found, expected } if expected.is_empty() => format!("by {found}, and nobody was asked for"),
-        Refusal::Other { found, expected } => format!("by {found}, not by {expected}"),
-        Refusal::OnOther { signed } => format!("over {signed}"),
-        // These are said of the whole, never of one piece.
-        Refusal::NoImage | Refusal::Missing(_) | Refusal::Nobody | Refusal::Pipeline { .. } | Refusal::NotSeen(_) => return None,
-    })
-}
-
-fn found(piece: &Piece, answer: &Answer) -> Value {
-    let (kind, predicate_type, repository, annotations) = match &piece.what {
-        What::Signature { repository, annotations } => ("signature", None, repository.as_ref(), Some(annotations)),
-        What::Attestation { predicate_type, .. } => ("attestation", Some(predicate_type), None, None),
-        What::Unknown => ("unknown", None, None, None),
-    };
-    let signer = match &piece.state {
-        SignatureState::Verified(SignedBy::Key(name)) => json!({ "kind": "key", "identity": null, "issuer": null, "key": name }),
-        SignatureState::Verified(SignedBy::Keyless(identity)) => {
-            let named = identity.san_uri.as_ref().or(identity.san_email.as_ref());
-            json!({ "kind": "keyless", "identity": named, "issuer": identity.issuer, "key": null })
-        }
-        SignatureState::NotOurs { .. }
-        | SignatureState::OtherSubject { .. }
-        | SignatureState::Invalid { .. }
-        | SignatureState::Unreadable { .. } => Value::Null,
-    };
-    json!({
-        "kind": kind,
-        "predicate_type": predicate_type,
-        "layout": piece.layout.map(|layout| layout.word()),
-        "manifest": piece.manifest,
-        "verified": matches!(piece.state, SignatureState::Verified(_)),
-        "accepted": *answer == Answer::Accepted,
-        "signer": signer,
-        "signed_at": piece.signed_at,
-        "logged": piece.logged,
-        "log_index": piece.log_index,
-        "repository": repository,
-        "annotations": annotations,
-        "reason": reason(answer),
-    })
 }

@@ -81,7 +81,12 @@ pub fn good_facts() -> Facts {
     let digest = image_digest();
     Facts {
         as_of: at("14:02"),
-        question: Question { project: watched_project(), image: watched_image(), about: About::Release { tag: TAG.into() }, asking_job: None },
+        question: Question {
+            project: watched_project(),
+            image: watched_image(),
+            about: About::Release { tag: TAG.into() },
+            asking_job: None,
+        },
         project: Looked::Found(project()),
         git_tag: Looked::Found(Tag { name: TAG.into(), commit: commit(), protected: true }),
         commit: Looked::Found(Commit {

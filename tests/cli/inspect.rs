@@ -4,9 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use countersign::model::{Digest, PinnedImage, Timestamp};
-use countersign::sandbox::authority::{
-    Authority, Claims, SandboxKey, Session, attestation_statement, legacy_payload, sign_statement,
-};
+use countersign::sandbox::authority::{Authority, Claims, SandboxKey, Session, attestation_statement, legacy_payload, sign_statement};
 use countersign::sandbox::registry::{Account, Auth, Fault, Options, Referrers, RegistryDouble};
 use serde_json::{Value, json};
 
@@ -21,7 +19,6 @@ struct World {
     registry: RegistryDouble,
     authority: Authority,
     ours: SandboxKey,
-    theirs: SandboxKey,
     folder: tempfile::TempDir,
     digest: Digest,
     then: Timestamp,
@@ -35,14 +32,14 @@ impl World {
     async fn with(options: Options) -> Self {
         let registry = RegistryDouble::start("127.0.0.1:0", options).await.unwrap();
         let authority = Authority::new(Timestamp::now()).unwrap();
-        let (ours, theirs) = (authority.key("release").unwrap(), authority.key("laptop").unwrap());
+        let ours = authority.key("release").unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("cosign.pub"), &ours.public_pem).unwrap();
-        std::fs::write(folder.path().join("other.pub"), &theirs.public_pem).unwrap();
+        std::fs::write(folder.path().join("other.pub"), authority.key("laptop").unwrap().public_pem).unwrap();
         std::fs::write(folder.path().join("root.json"), authority.trusted_root_json()).unwrap();
         let digest = registry.push_image(NAME, "v1", "an image");
         let then = Timestamp::from_second(Timestamp::now().as_second() - 60).unwrap();
-        Self { registry, authority, ours, theirs, folder, digest, then }
+        Self { registry, authority, ours, folder, digest, then }
     }
 
     fn image(&self) -> PinnedImage {
@@ -120,7 +117,13 @@ async fn a_signature_of_every_form_verifies_and_another_key_does_not() {
     for sign in [World::sign_legacy, World::sign_bundle] {
         let world = World::new().await;
         sign(&world, &world.ours);
-        world.check("--key cosign.pub", 0, &["passed: ", "signature by 'key cosign.pub' verified at", "under policy sha256:", "Next: Deploy it by its digest."]).await;
+        world
+            .check(
+                "--key cosign.pub",
+                0,
+                &["passed: ", "signature by 'key cosign.pub' verified at", "under policy sha256:", "Next: Deploy it by its digest."],
+            )
+            .await;
         world.check("--key other.pub --key cosign.pub", 0, &["passed: "]).await;
         world.check("--key other.pub", 1, &["blocked: ", "[CS-SIG-OTHER]", "not by 'key other.pub'"]).await;
         world.check("--key cosign.pub --require-log --trusted-root root.json", 1, &["[CS-SIG-INVALID]", "a log entry is demanded"]).await;
@@ -182,7 +185,9 @@ async fn a_registry_that_cannot_be_read_could_not_check() {
     let unauthorized = Auth::Basic(vec![Account { name: "robot".into(), password: "s3cret".into(), push: true }]);
     let world = World::with(Options { auth: unauthorized, ..Options::default() }).await;
     world.sign_legacy(&world.ours);
-    world.check("--key cosign.pub", 3, &["could not check: ", "[CS-REG-AUTH]", "'docker login'", "This says nothing about the image."]).await;
+    world
+        .check("--key cosign.pub", 3, &["could not check: ", "[CS-REG-AUTH]", "'docker login'", "This says nothing about the image."])
+        .await;
     world.registry.change(|options| options.auth = Auth::Open);
     for pattern in ["GET /v2/*/manifests/*.sig", "GET /v2/*/blobs/*", "GET /v2/*/referrers/*"] {
         world.registry.fault(pattern, Fault::Status(500));
@@ -223,7 +228,8 @@ async fn a_login_of_docker_is_used_and_stays_at_home() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attestation_is_found_by_its_type_in_both_layouts_and_is_no_signature() {
-    for attest in [|world: &World, kind: &str| world.attest_legacy(kind), |world: &World, kind: &str| world.attest_bundle(kind, &json!({}))] {
+    for attest in [|world: &World, kind: &str| world.attest_legacy(kind), |world: &World, kind: &str| world.attest_bundle(kind, &json!({}))]
+    {
         let world = World::new().await;
         attest(&world, SLSA1);
         world.check("--key cosign.pub", 1, &["[CS-SIG-MISSING]", SLSA1]).await;
@@ -232,7 +238,9 @@ async fn an_attestation_is_found_by_its_type_in_both_layouts_and_is_no_signature
             let (code, out, _) = world.run(&world.by_digest(), &flags).await;
             assert!(code == 0 && out.starts_with("passed: "), "{out}");
         }
-        world.check("--key cosign.pub --require slsaprovenance", 1, &["[CS-PROV-MISSING]", "carries no https://slsa.dev/provenance/v0.2"]).await;
+        world
+            .check("--key cosign.pub --require slsaprovenance", 1, &["[CS-PROV-MISSING]", "carries no https://slsa.dev/provenance/v0.2"])
+            .await;
         world.check("--key other.pub --require provenance", 1, &["[CS-SIG-OTHER]"]).await;
         world.check("--key cosign.pub --require provenance --require signature", 1, &["[CS-SIG-MISSING]"]).await;
         world.sign_legacy(&world.ours);
@@ -340,10 +348,12 @@ async fn json_holds_the_same_and_broken_output_is_no_success() {
     let (folder, image) = (world.folder().to_owned(), world.by_digest());
     let ended = tokio::task::spawn_blocking(move || {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let on_full = countersign(&folder, &["inspect", &image, "--key", "cosign.pub"]).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        let on_full =
+            countersign(&folder, &["inspect", &image, "--key", "cosign.pub"]).stdout(full).stderr(Stdio::piped()).output().unwrap();
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let on_closed = countersign(&folder, &["inspect", &image, "--key", "cosign.pub"]).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let on_closed =
+            countersign(&folder, &["inspect", &image, "--key", "cosign.pub"]).stdout(writer).stderr(Stdio::piped()).output().unwrap();
         [on_full, on_closed]
     });
     for output in ended.await.unwrap() {

@@ -71,13 +71,8 @@ pub fn judge_no_image(question: &Question, tag: &str, why: Option<&Why>, policy:
         None => (Outcome::Blocked, CheckOutcome::Blocked, "no such tag"),
         Some(_) => (Outcome::CouldNotCheck, CheckOutcome::CouldNotCheck, "could not look"),
     };
-    let finding = Finding {
-        check: Check::VersionTag,
-        outcome: check,
-        expected: tag.into(),
-        found: found.into(),
-        problem: Some(problem.clone()),
-    };
+    let finding =
+        Finding { check: Check::VersionTag, outcome: check, expected: tag.into(), found: found.into(), problem: Some(problem.clone()) };
     let subject = Subject {
         question: question.clone(),
         project: None,
