@@ -12,13 +12,16 @@
 //! | `story` | the phrases that a verdict is told with |
 //! | `explain`, `codes` | a problem's sentence, next step and page |
 //! | `note`, `release`, `chat` | Markdown for GitLab |
-//! | `text`, `json` | for terminals, statuses and programs |
+//! | `text`, `json`, `junit` | for terminals, statuses and programs |
+//! | `inspection` | what lies beside an image, for the command line |
 
 mod chat;
 mod codes;
 mod explain;
 mod inert;
+mod inspection;
 mod json;
+mod junit;
 mod note;
 mod phrase;
 mod release;
@@ -37,6 +40,7 @@ pub use chat::NotFound;
 pub use codes::{CODES, Code, codes_markdown};
 pub use explain::Explained;
 pub use inert::{MAX_INERT_CHARS, inert};
+pub use inspection::{Root as InspectedRoot, Subject as InspectedSubject, Told as InspectionTold};
 pub use phrase::Phrase;
 pub use story::check_name;
 pub use template::BadTemplate;

@@ -58,7 +58,7 @@ impl Stage {
 
     async fn judge(&self, about: About) -> Verdict {
         let rule = &self.bot.rules[0];
-        let question = Question { project: rule.watched.clone(), image: rule.watched.images[0].clone(), about };
+        let question = Question { project: rule.watched.clone(), image: rule.watched.images[0].clone(), about, asking_job: None };
         self.bot.verify(&question, &rule.policy).await.unwrap().verdict
     }
 

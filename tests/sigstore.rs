@@ -2,16 +2,18 @@
 
 #![allow(clippy::unwrap_used)] // a test ends where a value is missing
 
-use countersign::facts::sigstore::{Content, Judged, SimpleSigning, Trust, bundle, simple_signing};
+use countersign::facts::sigstore::{Content, Dsse, Judged, SimpleSigning, Trust, bundle, dsse, simple_signing};
 use countersign::facts::trust_root::TrustRoot;
 use countersign::model::signer::{KeylessIdentity, SignatureState, SignedBy, SignerKind, SignerName, TrustedSigner};
 use countersign::model::{Digest, PinnedImage, Timestamp};
 use countersign::sandbox::authority::{
-    Authority, Claims, GitlabJob, LegacySignature, San, SandboxKey, Session, attestation_statement, legacy_payload, sign_statement,
+    Authority, Claims, GitlabJob, LegacyAttestation, LegacySignature, San, SandboxKey, Session, attestation_statement, legacy_payload,
+    sign_statement,
 };
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+const SLSA: &str = "https://slsa.dev/provenance/v1";
 const ISSUER: &str = "https://gitlab.sandbox.test";
 
 struct World {
@@ -81,6 +83,21 @@ impl World {
             rfc3161_json: None,
         };
         simple_signing(&input, &self.image, trust)
+    }
+
+    fn attestation(&self, made: &LegacyAttestation, trust: &Trust) -> Judged {
+        let input = Dsse {
+            envelope: &made.envelope,
+            certificate_pem: made.certificate_pem.as_deref(),
+            chain_pem: made.chain_pem.as_deref(),
+            rekor_bundle_json: made.rekor_bundle_json.as_deref(),
+            rfc3161_json: None,
+        };
+        dsse(&input, &self.image, trust)
+    }
+
+    fn provenance(&self, image: &PinnedImage) -> Value {
+        attestation_statement(image, SLSA, &json!({"buildDefinition": {}}))
     }
 
     fn bundle(&self, bytes: &[u8]) -> Judged {
@@ -360,6 +377,7 @@ fn a_keyless_bundle_verifies_and_tells_every_claim() {
     let expected = KeylessIdentity {
         issuer: Some(ISSUER.into()),
         san_uri: Some(config.into()),
+        san_email: None,
         build_signer_uri: Some(config.into()),
         runner_environment: Some("self-hosted".into()),
         source_repository_uri: Some("https://gitlab.sandbox.test/shop/api".into()),
@@ -493,4 +511,75 @@ fn leaves(value: &Value, path: String, found: &mut Vec<String>) {
         Value::Array(items) => items.iter().enumerate().for_each(|(at, value)| leaves(value, format!("{path}/{at}"), found)),
         _ => found.push(path),
     }
+}
+
+#[test]
+fn a_legacy_attestation_verifies_by_key_and_is_no_signature() {
+    let world = World::new();
+    let made = world.authority.attest_legacy(&world.ours, &world.provenance(&world.image)).unwrap();
+    for trust in [world.trust(), world.keys_only()] {
+        let judged = world.attestation(&made, &trust);
+        assert_eq!((&judged.state, judged.signature()), (&by_our_key(), None));
+        assert!(matches!(judged.content, Content::Attestation { predicate_type, .. } if predicate_type == SLSA));
+    }
+    is_invalid(&world.attestation(&made, &world.log_demanded()), "release-key", "demanded");
+    // Not even one that calls itself a signature.
+    let signing = world.authority.attest_legacy(&world.ours, &sign_statement(&world.image)).unwrap();
+    let judged = world.attestation(&signing, &world.trust());
+    assert_eq!((&judged.state, judged.signature()), (&by_our_key(), None));
+    let theirs = world.authority.attest_legacy(&world.theirs, &world.provenance(&world.image)).unwrap();
+    is_not_ours(&world.attestation(&theirs, &world.trust()), "");
+    let other = world.authority.attest_legacy(&world.ours, &world.provenance(&world.other)).unwrap();
+    let by = Some(SignedBy::Key(name("release-key")));
+    assert_eq!(world.attestation(&other, &world.trust()).state, SignatureState::OtherSubject { digest: world.other.digest, by });
+}
+
+#[test]
+fn a_legacy_attestation_verifies_keyless_with_all_its_proofs_only() {
+    let world = World::new();
+    let session = Session::at(&Claims::default(), world.then);
+    let good = world.authority.attest_legacy_keyless(&world.provenance(&world.image), &session).unwrap();
+    let judged = world.attestation(&good, &world.trust());
+    assert_eq!(identity(&judged).signed_at, Some(world.then));
+    assert!(judged.logged.logged);
+    let mut unlogged = good.clone();
+    unlogged.rekor_bundle_json = None;
+    is_invalid(&world.attestation(&unlogged, &world.trust()), "pipeline", "");
+    // Another attestation's log entry, and another's certificate with its entry.
+    let second = world.authority.attest_legacy_keyless(&world.provenance(&world.other), &session).unwrap();
+    let swapped = LegacyAttestation { rekor_bundle_json: second.rekor_bundle_json.clone(), ..good.clone() };
+    is_invalid(&world.attestation(&swapped, &world.trust()), "pipeline", "");
+    let mut forged = world.authority.attest_legacy(&world.theirs, &world.provenance(&world.image)).unwrap();
+    (forged.certificate_pem, forged.chain_pem) = (good.certificate_pem.clone(), good.chain_pem.clone());
+    forged.rekor_bundle_json = good.rekor_bundle_json.clone();
+    is_invalid(&world.attestation(&forged, &world.trust()), "pipeline", "");
+}
+
+#[test]
+fn a_legacy_attestation_is_read_strictly() {
+    let world = World::new();
+    let good = world.authority.attest_legacy(&world.ours, &world.provenance(&world.image)).unwrap();
+    let check = |change: &dyn Fn(&mut Value), word: &str| {
+        let made = LegacyAttestation { envelope: changed(&good.envelope, change), ..good.clone() };
+        is_unreadable(&world.attestation(&made, &world.trust()), word);
+    };
+    check(&|v| v["payloadType"] = "text/plain".into(), "not an in-toto statement");
+    check(&|v| v["signatures"] = json!([]), "exactly one signature");
+    check(&|v| v["signatures"] = json!([v["signatures"][0], v["signatures"][0]]), "exactly one signature");
+    let mut twice = good.clone();
+    twice.envelope = String::from_utf8(good.envelope.clone()).unwrap().replacen('{', "{\"payloadType\":\"x\",", 1).into_bytes();
+    is_unreadable(&world.attestation(&twice, &world.trust()), "stands twice");
+    // An entry of the kind that cosign wrote before 2.2: with a certificate nothing can be said, a key needs none.
+    let session = Session::at(&Claims::default(), world.then);
+    let keyless = world.authority.attest_legacy_keyless(&world.provenance(&world.image), &session).unwrap();
+    let old = |made: &LegacyAttestation| {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::STANDARD;
+        let body = STANDARD.encode(json!({"apiVersion": "0.0.1", "kind": "intoto", "spec": {}}).to_string());
+        let entry = changed(keyless.rekor_bundle_json.as_ref().unwrap().as_bytes(), |v| v["Payload"]["body"] = body.into());
+        LegacyAttestation { rekor_bundle_json: Some(String::from_utf8(entry).unwrap()), ..made.clone() }
+    };
+    is_unreadable(&world.attestation(&old(&keyless), &world.trust()), "intoto");
+    assert_eq!(world.attestation(&old(&good), &world.trust()).state, by_our_key());
+    is_unreadable(&world.attestation(&old(&good), &world.log_demanded()), "intoto");
 }

@@ -161,6 +161,7 @@ impl Bot {
                     project: rule.watched.clone(),
                     image: image.clone(),
                     about: about.clone(),
+                    asking_job: None,
                 })
             };
             abouts.into_iter().flat_map(each).collect()
@@ -223,7 +224,7 @@ impl Bot {
             }
             let tag = self.ledger.release_of_digest(asked.project, &image.repository, &digest).await?;
             let about = About::Image { digest, tag };
-            questions.push(Question { project: rule.watched.clone(), image: image.clone(), about });
+            questions.push(Question { project: rule.watched.clone(), image: image.clone(), about, asking_job: None });
         }
         if questions.is_empty() {
             return Ok(Err(NotFound::Digest(digest)));

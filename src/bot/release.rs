@@ -13,7 +13,7 @@ impl Bot {
         let mut judged = vec![];
         for image in &rule.watched.images {
             let about = About::Release { tag: tag.into() };
-            let question = Question { project: rule.watched.clone(), image: image.clone(), about };
+            let question = Question { project: rule.watched.clone(), image: image.clone(), about, asking_job: None };
             judged.push(self.verify(&question, &rule.policy).await?);
         }
         let verdicts: Vec<Verdict> = judged.into_iter().map(|Judged { verdict, .. }| verdict).collect();

@@ -1,16 +1,24 @@
 //! The command line, one file a command: each has its arguments and a `run` that prints and answers how it ended.
 
+mod bundle;
 mod config;
 #[cfg(feature = "sandbox")]
 pub mod demo;
+mod docker_login;
+mod inspect;
+mod material;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 pub mod serve;
+mod signer;
+mod verify;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::verdict::Outcome;
 
 /// Knows what your GitLab team shipped.
 #[derive(Debug, Parser)]
@@ -28,6 +36,14 @@ enum Command {
     /// Plays the whole story on an embedded GitLab, registry and signing authority
     #[cfg(feature = "sandbox")]
     Demo(demo::Arguments),
+    /// Checks that an image may be deployed; the gate for deploy jobs
+    Verify(Box<verify::Arguments>),
+    /// Lists every signature and attestation of an image, and verifies them; needs no GitLab and no bot.toml
+    Inspect(Box<inspect::Arguments>),
+    /// Verifies a sigstore bundle, offline
+    Bundle(bundle::Arguments),
+    /// Shows trusted signers, and which of them signed an image
+    Signer(signer::Arguments),
     /// Checks or describes bot.toml
     Config(config::Arguments),
     /// Serves parts of the embedded world on their own, for outside checks
@@ -60,6 +76,23 @@ impl From<Exit> for ExitCode {
     }
 }
 
+impl From<Outcome> for Exit {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Passed => Self::Done,
+            Outcome::Blocked => Self::Blocked,
+            Outcome::CouldNotCheck => Self::CouldNotCheck,
+        }
+    }
+}
+
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -81,6 +114,10 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => waiting(serve::run(arguments)),
         #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => waiting(demo::run(arguments)),
+        Command::Verify(arguments) => waiting(verify::run(*arguments)),
+        Command::Inspect(arguments) => waiting(inspect::run(*arguments)),
+        Command::Bundle(arguments) => bundle::run(&arguments),
+        Command::Signer(arguments) => waiting(signer::run(arguments)),
         Command::Config(arguments) => config::run(&arguments),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => waiting(sandbox::run(arguments)),
@@ -107,6 +144,11 @@ async fn told_to_stop() {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
     }
+}
+
+/// Whether words may be coloured: only on a terminal, and not where [`NO_COLOR`](https://no-color.org) is set.
+fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Prints a command's answer. Zero may only follow output that arrived (SR-24): a closed pipe or full disk ends as "could not check".

@@ -3,6 +3,7 @@
 mod collect;
 mod evidence;
 pub mod gitlab;
+mod pieces;
 pub mod registry;
 pub mod sigstore;
 pub mod trust_root;
@@ -10,6 +11,7 @@ pub mod trust_root;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+pub use pieces::pieces;
 
 use crate::event::{Event, Hint, What};
 use crate::model::gitlab::{CommitSha, InstanceName, PipelineId, Project, ProjectKey};

@@ -23,7 +23,7 @@ mod token;
 mod wire;
 
 pub use evidence::{Evidence, EvidenceContent, EvidenceItem};
-pub use host::BadSettings;
+pub use host::{BadSettings, on_this_machine};
 pub use manifest::{Manifest, MediaType};
 
 use host::Host;

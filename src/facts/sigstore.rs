@@ -8,6 +8,7 @@
 mod bundle;
 mod certificate;
 mod detached;
+mod dsse;
 pub(in crate::facts) mod json;
 mod key;
 mod proof;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 
 pub use bundle::{MAX_BUNDLE, bundle};
 pub use detached::{Expected, File, Refused, Verified, detached};
+pub use dsse::{Dsse, dsse};
 pub use key::{BadKey, PublicKey};
 pub use proof::Logged;
 pub use simple::{MAX_ANNOTATION, MAX_PAYLOAD, SimpleSigning, simple_signing};

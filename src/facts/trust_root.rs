@@ -13,7 +13,7 @@ use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 
 use super::sigstore::json;
-use crate::model::Digest;
+use crate::model::{Digest, Timestamp};
 
 /// Where a trust root comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,7 @@ pub struct TrustRoot {
     has_timestamp_authority: bool,
     /// The subject names of the certificate authorities, as DER.
     authorities: HashSet<Vec<u8>>,
+    newest: Option<Timestamp>,
 }
 
 /// Why a file is no trust root.
@@ -93,6 +94,7 @@ impl TrustRoot {
             digest: Digest::of(bytes),
             logs: root.tlogs.iter().map(|log| log.log_id.key_id.as_bytes().to_vec()).collect(),
             has_timestamp_authority: !root.timestamp_authorities.is_empty(),
+            newest: newest(&root),
             authorities: authorities.ok_or_else(|| NotATrustRoot::Material("a certificate cannot be read".into()))?,
         })
     }
@@ -101,6 +103,11 @@ impl TrustRoot {
     /// a pinned or updated file is better.
     pub fn public_good_snapshot() -> Result<Self, NotATrustRoot> {
         Self::parse(SIGSTORE_PRODUCTION_TRUSTED_ROOT.as_bytes())
+    }
+
+    /// When its newest key or certificate came into use: the file is not older than that, and says nothing else of its age.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.newest
     }
 
     /// Whether it names a certificate authority: without one no certificate ever verifies.
@@ -131,6 +138,14 @@ impl TrustRoot {
     }
 }
 
+fn newest(root: &TrustedRoot) -> Option<Timestamp> {
+    let logs = root.tlogs.iter().map(|log| log.public_key.valid_for);
+    let ct_logs = root.ctlogs.iter().map(|log| log.public_key.valid_for);
+    let authorities = root.certificate_authorities.iter().map(|authority| authority.valid_for);
+    let stamps = root.timestamp_authorities.iter().map(|authority| authority.valid_for);
+    logs.chain(ct_logs).chain(authorities).chain(stamps).flatten().map(|window| window.start).max()
+}
+
 impl fmt::Debug for TrustRoot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TrustRoot({})", self.digest)
@@ -151,6 +166,7 @@ mod tests {
         let root = TrustRoot::public_good_snapshot().unwrap();
         assert_eq!(root.digest(), Digest::of(SIGSTORE_PRODUCTION_TRUSTED_ROOT.as_bytes()));
         assert!(root.has_timestamp_authority());
+        assert!(root.newest().unwrap() >= "2025-09-23T00:00:00Z".parse().unwrap());
     }
 
     #[test]

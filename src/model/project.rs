@@ -130,6 +130,23 @@ impl TagTemplate {
         self.0.contains("{tag}") || self.0.contains("{version}")
     }
 
+    /// The Git tags that fill this so that it becomes `registry_tag`; none where the commit is needed to tell, or more than one
+    /// placeholder would leave it open.
+    pub fn git_tags(&self, registry_tag: &str) -> Vec<String> {
+        let around = |placeholder| {
+            let (before, after) = self.0.split_once(placeholder)?;
+            let alone = !before.contains('{') && !after.contains('{');
+            registry_tag.strip_prefix(before)?.strip_suffix(after).filter(|inner| alone && !inner.is_empty())
+        };
+        let of_tag = around("{tag}").map(str::to_owned);
+        // `{version}` is made of `1.2` and of `v1.2` alike, and of `vnext` as it is.
+        let plain = around("{version}").map(str::to_owned);
+        let with_v =
+            plain.as_ref().filter(|version| version.starts_with(|c: char| c.is_ascii_digit())).map(|version| format!("v{version}"));
+        let unchanged = plain.filter(|version| !version.strip_prefix('v').is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit())));
+        of_tag.into_iter().chain(with_v).chain(unchanged).collect()
+    }
+
     /// The registry tag, or `None` if a Git tag is needed and there is none.
     pub fn fill(&self, git_tag: Option<&str>, commit: &CommitSha) -> Option<String> {
         if self.needs_git_tag() && git_tag.is_none() {
@@ -187,5 +204,26 @@ mod tests {
         assert_eq!(fill("{tag}", None), None);
         assert_eq!(TagTemplate::parse("latest"), Err(NotATemplate::Fixed));
         assert_eq!(TagTemplate::parse("{branch}"), Err(NotATemplate::Unknown));
+    }
+
+    #[test]
+    fn a_registry_tag_leads_back_to_the_git_tags_that_make_it() {
+        let sha = "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334".parse().unwrap();
+        let check = |template: &str, registry_tag: &str, expected: &[&str]| {
+            let template = TagTemplate::parse(template).unwrap();
+            let found = template.git_tags(registry_tag);
+            assert_eq!(found, expected, "{registry_tag}");
+            for git_tag in found {
+                assert_eq!(template.fill(Some(&git_tag), &sha).as_deref(), Some(registry_tag));
+            }
+        };
+        check("{tag}", "v1.8.2", &["v1.8.2"]);
+        check("{version}", "1.8.2", &["v1.8.2", "1.8.2"]);
+        check("{version}", "v1.8.2", &[]);
+        check("{version}", "vnext", &["vnext"]);
+        check("rel-{tag}-x", "rel-v1-x", &["v1"]);
+        check("rel-{tag}-x", "rel-x", &[]);
+        check("{tag}-{sha}", "v1-a1b2", &[]);
+        check("{short_sha}", "a1b2c3d4", &[]);
     }
 }

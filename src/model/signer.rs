@@ -99,6 +99,9 @@ pub struct KeylessIdentity {
     pub issuer: Option<String>,
     /// The one Subject Alternative Name, only when it is a URI.
     pub san_uri: Option<String>,
+    /// The one Subject Alternative Name, only when it is an e-mail address. A pipeline has none.
+    #[serde(default)]
+    pub san_email: Option<String>,
     /// `.1.9`: the CI configuration that ran, with its ref.
     pub build_signer_uri: Option<String>,
     /// `.1.11`

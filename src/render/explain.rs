@@ -51,6 +51,7 @@ fn title(problem: &Problem) -> &'static str {
             PipelineFault::NotEnded { .. } => "the release pipeline has not ended",
             PipelineFault::OtherCommit { .. } => "the release pipeline ran another commit",
             PipelineFault::NoReleaseJob { .. } => "the release pipeline holds no release job",
+            PipelineFault::NotAsking { .. } => "the job that asks does not run in the release pipeline",
         },
         Problem::Unavailable { why, .. } => unavailable_title(why),
         Problem::SigMissing { .. }
@@ -194,6 +195,7 @@ impl Case<'_> {
                 sentence("problem/CS-PIPELINE.other-commit", [this, release, ("found", found), ("expected", expected)])
             }
             PipelineFault::NoReleaseJob { job } => sentence("problem/CS-PIPELINE.no-release-job", [this, ("job", Phrase::name(job))]),
+            PipelineFault::NotAsking { job } => sentence("problem/CS-PIPELINE.not-asking", [this, ("job", Phrase::number(job.0))]),
         }
     }
 

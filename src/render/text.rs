@@ -90,7 +90,7 @@ fn check_line(finding: &Finding, widest: usize, colour: bool) -> String {
 }
 
 /// Green, yellow or red around a word (ECMA-48 SGR).
-fn painted(outcome: CheckOutcome, word: &str, colour: bool) -> String {
+pub(super) fn painted(outcome: CheckOutcome, word: &str, colour: bool) -> String {
     let code = match outcome {
         CheckOutcome::Passed => "32",
         CheckOutcome::Warned | CheckOutcome::CouldNotCheck => "33",

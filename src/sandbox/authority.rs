@@ -60,6 +60,16 @@ pub struct LegacySignature {
     pub rekor_bundle_json: Option<String>,
 }
 
+/// One legacy attestation: a layer of a `.att` manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegacyAttestation {
+    pub envelope: Vec<u8>,
+    pub predicate_type: String,
+    pub certificate_pem: Option<String>,
+    pub chain_pem: Option<String>,
+    pub rekor_bundle_json: Option<String>,
+}
+
 /// How one keyless signature is made.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -151,6 +161,24 @@ impl Authority {
         })
     }
 
+    /// `cosign attest --key --tlog-upload=false` of cosign 2.
+    pub fn attest_legacy(&self, key: &SandboxKey, statement: &Value) -> Result<LegacyAttestation, Failed> {
+        legacy_attestation(statement, &envelope(statement, &key.pair)?)
+    }
+
+    /// `cosign attest` of cosign 2, keyless.
+    pub fn attest_legacy_keyless(&self, statement: &Value, session: &Session) -> Result<LegacyAttestation, Failed> {
+        let (pair, certificate) = self.ca.certify(session)?;
+        let envelope = envelope(statement, &pair)?;
+        let body = log::dsse(&envelope, &certificate.to_pem())?;
+        Ok(LegacyAttestation {
+            certificate_pem: Some(certificate.to_pem()),
+            chain_pem: Some(self.ca.chain_pem()),
+            rekor_bundle_json: Some(self.log.legacy_bundle(&body, session.logged_at)?),
+            ..legacy_attestation(statement, &envelope)?
+        })
+    }
+
     /// `cosign sign --key` of cosign 3 with an empty signing configuration: a v0.3 bundle without log or timestamp.
     pub fn sign_bundle_with_key(&self, key: &SandboxKey, image: &PinnedImage) -> Result<Vec<u8>, Failed> {
         self.attest_with_key(key, &sign_statement(image))
@@ -231,6 +259,16 @@ fn envelope(statement: &Value, pair: &KeyPair) -> Result<DsseEnvelope, Failed> {
     let payload = statement.to_string().into_bytes();
     let signature = pair.sign(&pae(IN_TOTO, &payload)).map_err(Failed::because)?;
     Ok(DsseEnvelope::new(IN_TOTO, PayloadBytes::new(payload), DsseSignature::new(signature, KeyId::default())))
+}
+
+fn legacy_attestation(statement: &Value, envelope: &DsseEnvelope) -> Result<LegacyAttestation, Failed> {
+    Ok(LegacyAttestation {
+        envelope: serde_json::to_vec(envelope).map_err(Failed::because)?,
+        predicate_type: statement["predicateType"].as_str().unwrap_or_default().into(),
+        certificate_pem: None,
+        chain_pem: None,
+        rekor_bundle_json: None,
+    })
 }
 
 fn bytes(material: VerificationMaterial, envelope: DsseEnvelope) -> Result<Vec<u8>, Failed> {

@@ -1,4 +1,4 @@
-//! The store of the tests: the same promises, except that it forgets when dropped.
+//! The store of the tests, and of commands that judge once: the same promises, except that it forgets when dropped.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;

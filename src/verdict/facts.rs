@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::gitlab::{Commit, CommitSha, GitRef, Job, MergeRequest, Pipeline, PipelineId, Project, Tag, TestSummary, User};
+use crate::model::gitlab::{Commit, CommitSha, GitRef, Job, JobId, MergeRequest, Pipeline, PipelineId, Project, Tag, TestSummary, User};
 use crate::model::project::{WatchedImage, WatchedProject};
 use crate::model::signer::Signature;
 use crate::model::{Digest, Timestamp};
@@ -117,6 +117,10 @@ pub struct Question {
     pub project: WatchedProject,
     pub image: WatchedImage,
     pub about: About,
+    /// The job that asks, where it is one of the release pipeline itself: a deploy job that will not go on without an answer. It is
+    /// the asker's word until the pipeline's own list of jobs bears it out.
+    #[serde(default)]
+    pub asking_job: Option<JobId>,
 }
 
 /// Everything a verdict is made of. The clock is one of the facts.

@@ -2,13 +2,14 @@
 
 pub mod checks;
 pub mod facts;
+pub mod inspection;
 pub mod problem;
 #[cfg(any(test, feature = "sandbox"))]
 pub mod testing;
 
 use serde::{Deserialize, Serialize};
 
-pub use checks::judge;
+pub use checks::{judge, judge_no_image};
 pub use facts::{About, Facts, Looked, Question, Service, Why, WhyKind};
 pub use problem::{PipelineFault, Problem, Rank};
 
@@ -190,7 +191,7 @@ impl Counts {
     }
 }
 
-/// What was decided, and why. Only [`judge`] makes one.
+/// What was decided, and why. Only [`judge`] and [`judge_no_image`] make one, and only [`judge`] one that passed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     pub outcome: Outcome,

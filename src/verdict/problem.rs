@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::facts::Why;
-use crate::model::gitlab::{CommitSha, PipelineId};
+use crate::model::gitlab::{CommitSha, JobId, PipelineId};
 use crate::model::{Digest, PinnedImage};
 
 /// What is wrong, with every value its sentence and next step need. One variant a code; codes are kept for ever.
@@ -68,6 +68,10 @@ pub enum PipelineFault {
     },
     NoReleaseJob {
         job: String,
+    },
+    /// The job that says it asks is no running job of the release pipeline.
+    NotAsking {
+        job: JobId,
     },
 }
 

@@ -81,7 +81,12 @@ pub fn good_facts() -> Facts {
     let digest = image_digest();
     Facts {
         as_of: at("14:02"),
-        question: Question { project: watched_project(), image: watched_image(), about: About::Release { tag: TAG.into() } },
+        question: Question {
+            project: watched_project(),
+            image: watched_image(),
+            about: About::Release { tag: TAG.into() },
+            asking_job: None,
+        },
         project: Looked::Found(project()),
         git_tag: Looked::Found(Tag { name: TAG.into(), commit: commit(), protected: true }),
         commit: Looked::Found(Commit {
@@ -137,6 +142,7 @@ pub fn identity() -> KeylessIdentity {
     KeylessIdentity {
         issuer: Some(ISSUER.into()),
         san_uri: Some(CONFIG.into()),
+        san_email: None,
         build_signer_uri: Some(CONFIG.into()),
         runner_environment: Some("self-hosted".into()),
         source_repository_uri: Some(WEB.into()),

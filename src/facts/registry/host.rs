@@ -95,6 +95,11 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Whether the host of an image reference is this machine, by its literal: then it is spoken to in plain HTTP, as cosign does.
+pub fn on_this_machine(host: &str) -> bool {
+    origin(host, true).is_ok_and(|url| is_loopback(&url))
+}
+
 /// A loopback token server speaks plain HTTP as its registry does; any other must speak TLS.
 fn token_host(host: &str, plain_http: bool) -> Result<HostPort, BadSettings> {
     let plain = plain_http && origin(host, true).is_ok_and(|url| is_loopback(&url));

@@ -37,18 +37,27 @@ fn read(bytes: &[u8], image: &PinnedImage, trust: &Trust) -> Result<Judged, Stri
     };
     let statement = Statement::read(envelope, MAX_BUNDLE)?;
     let content = content(&statement, envelope, image);
-    let (state, logged) = if statement.names(&image.digest) {
-        match signer(&bundle, envelope, image.digest, trust) {
+    let (state, logged) = weigh(&bundle, (envelope, &statement), image, (trust, LogProof::Inclusion))?;
+    Ok(Judged { content, state, logged })
+}
+
+/// Judges a bundle's envelope for `image`.
+pub(super) fn weigh(
+    bundle: &Bundle,
+    (envelope, statement): (&DsseEnvelope, &Statement),
+    image: &PinnedImage,
+    (trust, log): (&Trust, LogProof),
+) -> Result<(SignatureState, Logged), String> {
+    if statement.names(&image.digest) {
+        return Ok(match signer((bundle, envelope), image.digest, trust, log) {
             Ok((by, logged)) => (SignatureState::Verified(by), logged),
             Err(state) => (state, Logged::default()),
-        }
-    } else {
-        let digest = statement.first().ok_or("no subject of the statement has a sha256")?;
-        let verified = signer(&bundle, envelope, digest, trust).ok();
-        let (by, logged) = verified.map_or((None, Logged::default()), |(by, logged)| (Some(by), logged));
-        (SignatureState::OtherSubject { digest, by }, logged)
-    };
-    Ok(Judged { content, state, logged })
+        });
+    }
+    let digest = statement.first().ok_or("no subject of the statement has a sha256")?;
+    let verified = signer((bundle, envelope), digest, trust, log).ok();
+    let (by, logged) = verified.map_or((None, Logged::default()), |(by, logged)| (Some(by), logged));
+    Ok((SignatureState::OtherSubject { digest, by }, logged))
 }
 
 /// Reads a bundle strictly: a key that stands twice could show other readers another bundle.
@@ -72,11 +81,16 @@ fn content(statement: &Statement, envelope: &DsseEnvelope, image: &PinnedImage) 
     }
 }
 
-fn signer(bundle: &Bundle, envelope: &DsseEnvelope, subject: Digest, trust: &Trust) -> Result<(SignedBy, Logged), SignatureState> {
+fn signer(
+    (bundle, envelope): (&Bundle, &DsseEnvelope),
+    subject: Digest,
+    trust: &Trust,
+    log: LogProof,
+) -> Result<(SignedBy, Logged), SignatureState> {
     let artifact = Artifact::from(Sha256Hash::from(*subject.bytes()));
     match &bundle.verification_material.content {
         VerificationMaterialContent::PublicKey(key) => by_key(bundle, envelope, &key.hint, artifact, trust),
-        _ => by_certificate(bundle, artifact, trust, LogProof::Inclusion),
+        _ => by_certificate(bundle, artifact, trust, log),
     }
 }
 

@@ -53,6 +53,10 @@ impl Leaf {
                 Some(San::Uri(uri)) => Some(uri.clone()),
                 Some(San::Email(_)) | None => None,
             },
+            san_email: match &san {
+                Some(San::Email(address)) => Some(address.clone()),
+                Some(San::Uri(_)) | None => None,
+            },
             build_signer_uri: claims.build_signer_uri,
             runner_environment: claims.runner_environment,
             source_repository_uri: claims.source_repository_uri,

@@ -104,10 +104,7 @@ pub fn simple_signing(input: &SimpleSigning<'_>, image: &PinnedImage, trust: &Tr
 }
 
 fn read(input: &SimpleSigning<'_>, image: &PinnedImage, trust: &Trust) -> Result<Judged, String> {
-    let annotations = [input.certificate_pem, input.chain_pem, input.rekor_bundle_json, input.rfc3161_json, Some(input.signature_b64)];
-    if annotations.iter().flatten().any(|text| text.len() > MAX_ANNOTATION) {
-        return Err(format!("an annotation is larger than {MAX_ANNOTATION} bytes"));
-    }
+    bounded(input)?;
     let payload: Payload = json::read(input.payload, MAX_PAYLOAD).map_err(|error| format!("the payload: {error}"))?;
     let critical = payload.critical;
     if critical.kind != PAYLOAD_TYPE {
@@ -127,6 +124,14 @@ fn read(input: &SimpleSigning<'_>, image: &PinnedImage, trust: &Trust) -> Result
         (false, Err(_)) => (SignatureState::OtherSubject { digest, by: None }, Logged::default()),
     };
     Ok(Judged { content, state, logged })
+}
+
+pub(super) fn bounded(input: &SimpleSigning<'_>) -> Result<(), String> {
+    let annotations = [input.certificate_pem, input.chain_pem, input.rekor_bundle_json, input.rfc3161_json, Some(input.signature_b64)];
+    if annotations.iter().flatten().any(|text| text.len() > MAX_ANNOTATION) {
+        return Err(format!("an annotation is larger than {MAX_ANNOTATION} bytes"));
+    }
+    Ok(())
 }
 
 fn signer(input: &SimpleSigning<'_>, signature: &SignatureBytes, trust: &Trust) -> Result<(SignedBy, Logged), SignatureState> {
@@ -178,19 +183,29 @@ fn rebuild(
     content: VerificationMaterialContent,
     entry: Option<TransparencyLogEntry>,
 ) -> Result<Bundle, String> {
+    let hash = DigestBytes::new(Digest::of(input.payload).bytes().to_vec());
+    let message = MessageSignature::new(signature.clone()).with_message_digest(MessageDigest::new(HashAlgorithm::Sha2256, hash));
+    bundle_of(input, SignatureContent::MessageSignature(message), content, entry)
+}
+
+/// What stands in a layer's annotations, around a signature, as a v0.1 bundle.
+pub(super) fn bundle_of(
+    input: &SimpleSigning<'_>,
+    signed: SignatureContent,
+    content: VerificationMaterialContent,
+    entry: Option<TransparencyLogEntry>,
+) -> Result<Bundle, String> {
     let stamp = input.rfc3161_json.map(|text| json::read::<Stamp>(text.as_bytes(), MAX_ANNOTATION)).transpose();
     let stamp = stamp.map_err(|error| format!("the timestamp annotation: {error}"))?;
     let stamps = stamp.into_iter().map(|stamp| Rfc3161Timestamp::new(stamp.token)).collect();
-    let hash = DigestBytes::new(Digest::of(input.payload).bytes().to_vec());
-    let message = MessageSignature::new(signature.clone()).with_message_digest(MessageDigest::new(HashAlgorithm::Sha2256, hash));
     let material = VerificationMaterial::new(content)
         .with_tlog_entries(entry.into_iter().collect())
         .with_timestamp_verification_data(TimestampVerificationData::new(stamps));
-    Ok(Bundle::new(MediaType::Bundle0_1, material, SignatureContent::MessageSignature(message)))
+    Ok(Bundle::new(MediaType::Bundle0_1, material, signed))
 }
 
 /// Leaf first, then what the chain annotation adds.
-fn certificates(input: &SimpleSigning<'_>) -> Result<VerificationMaterialContent, String> {
+pub(super) fn certificates(input: &SimpleSigning<'_>) -> Result<VerificationMaterialContent, String> {
     const END: &str = "-----END CERTIFICATE-----";
     let blocks = |text: &'_ str| text.split_inclusive(END).map(str::to_owned).filter(|block| block.contains(END)).collect::<Vec<_>>();
     let leaf = blocks(input.certificate_pem.unwrap_or_default());
@@ -203,7 +218,7 @@ fn certificates(input: &SimpleSigning<'_>) -> Result<VerificationMaterialContent
     Ok(VerificationMaterialContent::X509CertificateChain { certificates })
 }
 
-fn log_entry(input: &SimpleSigning<'_>) -> Result<Option<TransparencyLogEntry>, String> {
+pub(super) fn log_entry(input: &SimpleSigning<'_>) -> Result<Option<TransparencyLogEntry>, String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Kind {

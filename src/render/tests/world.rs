@@ -103,7 +103,7 @@ fn question(outside: &Outside) -> Question {
         images: vec![image.clone()],
         environments: vec![EnvironmentName("production".into())],
     };
-    Question { project, image, about: About::Release { tag: outside.tag.clone() } }
+    Question { project, image, about: About::Release { tag: outside.tag.clone() }, asking_job: None }
 }
 
 fn merge_request(iid: u64, outside: &Outside, approved_by: Looked<Vec<User>>) -> MergeRequestFacts {
@@ -272,6 +272,7 @@ pub fn problems(outside: &Outside) -> Vec<Problem> {
         fault(PipelineFault::NotEnded { status: "running".into() }),
         fault(PipelineFault::OtherCommit { found: other_sha(), expected: sha() }),
         fault(PipelineFault::NoReleaseJob { job }),
+        fault(PipelineFault::NotAsking { job: JobId(23) }),
         Problem::RefUnprotected { git_ref: format!("refs/tags/{tag}") },
         Problem::Source { pipeline, source: found.clone() },
         Problem::Project { found: found.clone(), expected: "shop/api".into() },

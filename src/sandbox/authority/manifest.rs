@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{COSIGN_SIGN_V1, LegacySignature};
+use super::{COSIGN_SIGN_V1, LegacyAttestation, LegacySignature};
 use crate::model::Digest;
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -62,6 +62,20 @@ impl LegacySignature {
             ("dev.sigstore.cosign/certificate", self.certificate_pem.as_ref()),
             ("dev.sigstore.cosign/chain", self.chain_pem.as_ref()),
             ("dev.sigstore.cosign/bundle", self.rekor_bundle_json.as_ref()),
+        ];
+        all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))).collect::<Map<_, _>>().into()
+    }
+}
+
+impl LegacyAttestation {
+    /// The annotations of its layer; the envelope holds the signature itself.
+    pub fn annotations(&self) -> Value {
+        let all = [
+            ("dev.cosignproject.cosign/signature", Some(String::new())),
+            ("predicateType", Some(self.predicate_type.clone())),
+            ("dev.sigstore.cosign/certificate", self.certificate_pem.clone()),
+            ("dev.sigstore.cosign/chain", self.chain_pem.clone()),
+            ("dev.sigstore.cosign/bundle", self.rekor_bundle_json.clone()),
         ];
         all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))).collect::<Map<_, _>>().into()
     }

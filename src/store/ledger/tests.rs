@@ -54,6 +54,7 @@ fn verdict(bytes: &str, tag: &str, second: i64) -> Verdict {
         },
         image: watched,
         about: About::Release { tag: tag.into() },
+        asking_job: None,
     };
     Verdict {
         outcome: Outcome::CouldNotCheck,

@@ -22,10 +22,11 @@ mod tests;
 
 use super::facts::TagRole;
 use super::{
-    About, Check, CheckOutcome, Facts, Finding, Outcome, PipelineFault, Policy, Problem, Rank, Service, Subject, Verdict, Why, WhyKind,
+    About, Check, CheckOutcome, Facts, Finding, Outcome, PipelineFault, Policy, Problem, Question, Rank, Service, Subject, Verdict, Why,
+    WhyKind,
 };
 use crate::model::signer::{Layout, SignatureState, SignedBy};
-use crate::model::{Digest, PinnedImage};
+use crate::model::{Digest, PinnedImage, Timestamp};
 use evidence::Evidence;
 
 /// The pipeline sources that never release, whatever the policy says: GitLab makes `external` pipelines of commit statuses, and
@@ -55,6 +56,37 @@ pub fn judge(facts: &Facts, policy: &Policy) -> Verdict {
         policy: policy.digest(),
         subject: subject(facts, policy),
     }
+}
+
+/// The verdict about a registry tag that led to no image, and to no release either: nothing could be judged, and nothing passes.
+/// `why` is `None` where the registry answered that there is no such tag.
+pub fn judge_no_image(question: &Question, tag: &str, why: Option<&Why>, policy: &Policy, as_of: Timestamp) -> Verdict {
+    let repository = question.image.repository.to_string();
+    let problem = match why {
+        None => Problem::TagMissing { tag: tag.into(), repository },
+        Some(why) if why.service == Service::Registry && why.kind == WhyKind::Refused => Problem::RegistryAuth { repository },
+        Some(why) => Problem::Unavailable { what: tag.into(), why: why.clone() },
+    };
+    let (outcome, check, found) = match why {
+        None => (Outcome::Blocked, CheckOutcome::Blocked, "no such tag"),
+        Some(_) => (Outcome::CouldNotCheck, CheckOutcome::CouldNotCheck, "could not look"),
+    };
+    let finding =
+        Finding { check: Check::VersionTag, outcome: check, expected: tag.into(), found: found.into(), problem: Some(problem.clone()) };
+    let subject = Subject {
+        question: question.clone(),
+        project: None,
+        project_url: None,
+        commit: None,
+        pipeline: None,
+        ref_protected: None,
+        job: None,
+        signer: None,
+        layout: None,
+        merge_requests: vec![],
+        tests: None,
+    };
+    Verdict { outcome, problem: Some(problem), findings: vec![finding], image: None, as_of, policy: policy.digest(), subject }
 }
 
 /// Every check, in the order of [`Check`].

@@ -3,9 +3,15 @@
 //! The jobs are judged, never the pipeline's rolled-up word: external commit statuses are part of that word, ours among them, so a
 //! verdict would feed on itself, and anyone with the right to post a status could make it say success. A job that may fail
 //! (`allow_failure`) counts neither way, and one that waits for a person or was skipped was not part of the run.
+//!
+//! A deploy job of the same pipeline may ask ([`Question::asking_job`]): the pipeline cannot have ended while it waits for the answer.
+//! It is left aside, if GitLab lists it in this very pipeline, running, and not as the release job; and so is a job that cannot have
+//! been meant to run before it: see [`waits_for`]. Whatever failed still blocks, and so does whatever else still runs.
+//!
+//! [`Question::asking_job`]: crate::verdict::Question::asking_job
 
 use super::{could_not_check, pipeline_problem};
-use crate::model::gitlab::{CiStatus, Job, Pipeline};
+use crate::model::gitlab::{CiStatus, Job, JobId, Pipeline};
 use crate::verdict::{About, Check, Facts, Finding, Looked, PipelineFault, Policy, Problem};
 
 const CHECK: Check = Check::Pipeline;
@@ -69,13 +75,23 @@ fn jobs(facts: &Facts, pipeline: &Pipeline) -> Finding {
         Looked::Unreachable(why) => return could_not_check(CHECK, EXPECTED, facts, why),
     };
     let required: Vec<&Job> = jobs.iter().filter(|job| !job.allow_failure).collect();
+    let asking = match facts.question.asking_job.map(|id| asking(facts, jobs, id).ok_or(id)) {
+        Some(Ok(job)) => Some(job),
+        Some(Err(id)) => {
+            let found = format!("job #{id} is none that runs in #{}", pipeline.id);
+            let problem = pipeline_problem(facts, PipelineFault::NotAsking { job: id });
+            return Finding::blocked(CHECK, "the asking job runs in the release pipeline", found, problem);
+        }
+        None => None,
+    };
     let of = |standing: Standing| required.iter().filter(move |job| stands(job.status) == standing);
     let failed: Vec<_> = of(Standing::Failed).map(|job| job.name.clone()).collect();
     if !failed.is_empty() {
         let found = format!("#{}: {} did not succeed", pipeline.id, failed.join(", "));
         return Finding::blocked(CHECK, EXPECTED, found, pipeline_problem(facts, PipelineFault::JobsFailed { jobs: failed }));
     }
-    if let Some(open) = of(Standing::Open).next() {
+    let excused = |job: &Job| asking.is_some_and(|asking| job.id == asking.id || waits_for(job, asking, &required));
+    if let Some(open) = of(Standing::Open).find(|job| !excused(job)) {
         let fault = PipelineFault::NotEnded { status: open.status.word().into() };
         let found = format!("#{}: {} is {}", pipeline.id, open.name, open.status.word());
         return Finding::blocked(CHECK, EXPECTED, found, pipeline_problem(facts, fault));
@@ -85,7 +101,25 @@ fn jobs(facts: &Facts, pipeline: &Pipeline) -> Finding {
         let fault = PipelineFault::NoReleaseJob { job: facts.question.image.release_job.clone() };
         return Finding::blocked(CHECK, EXPECTED, format!("#{}: no job ran", pipeline.id), pipeline_problem(facts, fault));
     }
-    Finding::passed(CHECK, EXPECTED, format!("#{}: {succeeded} of {} jobs succeeded", pipeline.id, jobs.len()))
+    let still = asking.map_or(String::new(), |asking| format!("; {} #{} asks", asking.name, asking.id));
+    Finding::passed(CHECK, EXPECTED, format!("#{}: {succeeded} of {} jobs succeeded{still}", pipeline.id, jobs.len()))
+}
+
+/// The job that asks, if GitLab bears it out. The release job cannot ask: its own end is what the answer hangs on.
+fn asking<'a>(facts: &Facts, jobs: &'a [Job], id: JobId) -> Option<&'a Job> {
+    let wanted = &facts.question.image.release_job;
+    jobs.iter().find(|job| job.id == id && job.status == CiStatus::Running && job.name != *wanted)
+}
+
+/// Whether a job waits for the one that asks, directly or through others.
+///
+/// Only one that GitLab has not queued yet (`created`) can: it waits for jobs before it. Those that failed or still run block by
+/// themselves, so what is left to wait for is the asking job, or a job that waits for a person. Where there is one of these, a job
+/// that was made before the asking one may wait for that person and belong before the deployment; GitLab makes the jobs of a
+/// pipeline in the order of its stages.
+fn waits_for(job: &Job, asking: &Job, required: &[&Job]) -> bool {
+    let on_a_person = required.iter().any(|job| job.status == CiStatus::Manual);
+    job.status == CiStatus::Created && (job.id > asking.id || !on_a_person)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Pipeline, protected ref, source, release job.
 
 use super::*;
-use crate::model::gitlab::{CiStatus, GitRef, PipelineId, ProjectId};
+use crate::model::gitlab::{CiStatus, GitRef, JobId, PipelineId, ProjectId};
 use crate::verdict::testing::{self, TAG, other_commit};
 use crate::verdict::{About, PipelineFault};
 
@@ -223,4 +223,75 @@ fn a_release_job_that_no_runner_took_blocks() {
 fn a_project_that_gitlab_does_not_show_blocks() {
     let verdict = blocked(&with(|f| f.project = Looked::Absent), "CS-PROJECT", &[Check::Pipeline]);
     assert_eq!(verdict.problem, Some(Problem::Project { found: "none that GitLab shows".into(), expected: "shop/api".into() }));
+}
+
+/// The release pipeline while its deploy job, number 40, asks; the jobs given are there as well.
+fn asked_by_a_job(others: &[(u64, &str, CiStatus)]) -> Facts {
+    with(|f| {
+        f.question.asking_job = Some(JobId(40));
+        for (id, name, status) in [(40, "deploy", CiStatus::Running)].iter().chain(others) {
+            inside(&mut f.jobs).push(Job { status: *status, ..testing::job(*id, name) });
+        }
+    })
+}
+
+#[test]
+fn a_deploy_job_of_the_release_pipeline_may_ask_while_it_runs() {
+    let verdict = passed(&asked_by_a_job(&[]));
+    assert!(said(&verdict, Check::Pipeline).2.ends_with("; deploy #40 asks"), "{:?}", said(&verdict, Check::Pipeline));
+    let mut facts = asked_by_a_job(&[]);
+    facts.question.asking_job = None;
+    let verdict = blocked(&facts, "CS-PIPELINE", &[Check::Pipeline]);
+    assert_eq!(fault(&verdict), &PipelineFault::NotEnded { status: "running".into() });
+}
+
+#[test]
+fn only_a_running_job_of_the_release_pipeline_may_ask_and_never_the_release_job() {
+    let refused = |facts: &Facts, checks: &[Check]| {
+        let verdict = blocked(facts, "CS-PIPELINE", checks);
+        assert_eq!(fault(&verdict), &PipelineFault::NotAsking { job: facts.question.asking_job.unwrap() });
+    };
+    // Number 21 is the release job, and 41 is in another pipeline, if anywhere.
+    for id in [20, 21, 22, 41] {
+        let mut facts = asked_by_a_job(&[]);
+        facts.question.asking_job = Some(JobId(id));
+        refused(&facts, &[Check::Pipeline]);
+    }
+    for status in [CiStatus::Success, CiStatus::Pending, CiStatus::Manual, CiStatus::Canceling] {
+        let mut facts = asked_by_a_job(&[]);
+        inside(&mut facts.jobs).iter_mut().filter(|job| job.id == JobId(40)).for_each(|job| job.status = status);
+        refused(&facts, &[Check::Pipeline]);
+    }
+    let mut facts = with(|f| f.question.asking_job = Some(JobId(21)));
+    inside(&mut facts.jobs)[1].status = CiStatus::Running;
+    refused(&facts, &[Check::Pipeline, Check::ReleaseJob]);
+    facts.jobs = Looked::Absent;
+    refused(&facts, &[Check::Pipeline, Check::ReleaseJob]);
+}
+
+#[test]
+fn an_asking_job_excuses_only_what_waits_for_it() {
+    use CiStatus::*;
+    passed(&asked_by_a_job(&[(41, "notify", Created), (39, "clean-up", Created)]));
+    passed(&asked_by_a_job(&[(41, "notify", Created), (38, "approve", Manual)]));
+    for status in [WaitingForResource, WaitingForCallback, Preparing, Pending, Running, Canceling, Scheduled, Unknown] {
+        let verdict = blocked(&asked_by_a_job(&[(41, "smoke-test", status)]), "CS-PIPELINE", &[Check::Pipeline]);
+        assert_eq!(fault(&verdict), &PipelineFault::NotEnded { status: status.word().into() });
+    }
+    // A scan before the deployment, in line behind an approval that nobody gave: `needs` let the deploy job start without it.
+    let verdict = blocked(&asked_by_a_job(&[(37, "approve", Manual), (38, "scan", Created)]), "CS-PIPELINE", &[Check::Pipeline]);
+    assert_eq!(fault(&verdict), &PipelineFault::NotEnded { status: "created".into() });
+    for status in [Failed, Canceled] {
+        let verdict = blocked(&asked_by_a_job(&[(39, "scan", status)]), "CS-PIPELINE", &[Check::Pipeline]);
+        assert_eq!(fault(&verdict), &PipelineFault::JobsFailed { jobs: vec!["scan".into()] });
+    }
+}
+
+#[test]
+fn an_asking_job_that_may_fail_may_ask_too_and_alone_makes_no_pipeline() {
+    let mut facts = asked_by_a_job(&[]);
+    inside(&mut facts.jobs).iter_mut().filter(|job| job.id == JobId(40)).for_each(|job| job.allow_failure = true);
+    passed(&facts);
+    inside(&mut facts.jobs).retain(|job| job.id == JobId(40));
+    blocked(&facts, "CS-PIPELINE", &[Check::Pipeline, Check::ReleaseJob]);
 }

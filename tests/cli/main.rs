@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // a test ends where a value is missing
 
+mod bundle;
+mod inspect;
+mod signer;
+mod verify;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -21,8 +26,16 @@ MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEuuRSz5sbsdHeVNj3buPWe/oJ4yoH
 
 fn countersign(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-    command.current_dir(folder).args(arguments);
+    // No login and no setting of whoever runs the tests.
+    command.current_dir(folder).args(arguments).env_remove("DOCKER_CONFIG").env("HOME", folder);
     command
+}
+
+/// Runs while a sandbox in this process answers.
+async fn run_beside(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let (folder, arguments): (_, Vec<String>) = (folder.to_owned(), arguments.iter().map(ToString::to_string).collect());
+    let running = tokio::task::spawn_blocking(move || run(&folder, &arguments.iter().map(String::as_str).collect::<Vec<_>>()));
+    running.await.unwrap()
 }
 
 /// Runs, and gives exit code, stdout and stderr.
