@@ -11,6 +11,7 @@ pub use catch_up::{CaughtUp, Turns};
 use crate::effects::Hands;
 use crate::event::{Hint, Ourselves, Task};
 use crate::facts::{Looks, Memory};
+use crate::model::attestation::PreviousBase;
 use crate::model::gitlab::{CommitSha, InstanceName, ProjectKey};
 use crate::model::project::WatchedProject;
 use crate::model::{Repository, Timestamp};
@@ -186,6 +187,13 @@ impl Memory for Bot {
         match self.ledger.sightings(project, image, commit, release).await {
             Ok(seen) if seen.is_empty() => Looked::Absent,
             Ok(seen) => Looked::Found(seen),
+            Err(fault) => Looked::Unreachable(Why::new(Service::Store, WhyKind::Down, fault.to_string())),
+        }
+    }
+
+    async fn previous_base(&self, project: &ProjectKey, image: &Repository, release: Option<&str>) -> Looked<PreviousBase> {
+        match self.ledger.previous_base(project, image, release).await {
+            Ok(previous) => previous.map_or(Looked::Absent, Looked::Found),
             Err(fault) => Looked::Unreachable(Why::new(Service::Store, WhyKind::Down, fault.to_string())),
         }
     }

@@ -3,6 +3,7 @@
 mod collect;
 mod evidence;
 pub mod gitlab;
+pub mod provenance;
 pub mod registry;
 pub mod sigstore;
 pub mod trust_root;
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 
 use crate::event::{Event, Hint, What};
 use crate::model::Repository;
+use crate::model::attestation::PreviousBase;
 use crate::model::gitlab::{CommitSha, InstanceName, Project, ProjectKey};
 use crate::model::project::WatchedProject;
 use crate::verdict::facts::Sighting;
@@ -36,6 +38,10 @@ pub trait Memory: Send + Sync {
         commit: Option<&CommitSha>,
         release: Option<&str>,
     ) -> Looked<Vec<Sighting>>;
+
+    /// The base image of the release that passed last before this one, or last of all where the question is about no release;
+    /// `Absent` when there is none or it had none on record.
+    async fn previous_base(&self, project: &ProjectKey, image: &Repository, release: Option<&str>) -> Looked<PreviousBase>;
 }
 
 impl Looks {
