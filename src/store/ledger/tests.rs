@@ -36,6 +36,7 @@ fn sighting(bytes: &str, commit_digit: char, release: Option<&str>) -> Sighting 
 
 fn verdict(bytes: &str, tag: &str, second: i64) -> Verdict {
     let watched = WatchedImage {
+        wants_provenance: false,
         name: "api".into(),
         repository: image(),
         version_tag: TagTemplate::parse("{tag}").unwrap(),
@@ -74,6 +75,8 @@ fn verdict(bytes: &str, tag: &str, second: i64) -> Verdict {
             layout: None,
             merge_requests: vec![],
             tests: None,
+            provenance: None,
+            base_image: None,
         },
     }
 }
