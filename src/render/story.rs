@@ -336,11 +336,13 @@ fn ref_kind(git_ref: &GitRef, protected: Option<bool>) -> Phrase {
     })
 }
 
-/// A check as a row of a table. For everyone's eyes the registry's host name is left out of its values.
+/// A check as a row of a table. For everyone's eyes the host name of the registry, and of a base
+/// image's, is left out of its values.
 pub(super) fn check_row(finding: &Finding, verdict: &Verdict, audience: Audience) -> CheckRow {
     let host = format!("{}/", verdict.subject.question.image.repository.registry);
     let shown = |value: &str| match audience {
         Audience::Members => value.to_owned(),
+        Audience::Everyone if finding.check == Check::BaseImage => without_host(value).replace(&host, ""),
         Audience::Everyone => value.replace(&host, ""),
     };
     let (expected, found) = Phrase::values(&shown(&finding.expected), &shown(&finding.found));

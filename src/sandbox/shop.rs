@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use serde_json::{Value, json};
 
-use super::authority::{Authority, Claims, GitlabJob, SandboxKey};
+use super::authority::{Authority, Claims, GitlabJob, SandboxKey, Session, attestation_statement};
 use super::gitlab::state::{JobEnd, JobSpec, Level, MergeRequestKey, RunsOn};
 use super::gitlab::{self, Gitlab};
 use super::registry::RegistryDouble;
@@ -50,6 +51,16 @@ pub struct Shop {
     pub bot: UserId,
     pub bot_token: String,
     pub signing: Signing,
+    /// Whether the release job attests provenance as well, and the shop's policy demands it.
+    pub attests: bool,
+}
+
+/// The shop's base image.
+pub const BASE: &str = "debian:12-slim";
+
+/// The digest of the shop's base image.
+pub fn base_digest() -> Digest {
+    Digest::of(b"the sandbox's debian:12-slim")
 }
 
 impl Shop {
@@ -76,7 +87,13 @@ impl Shop {
             bot,
             bot_token,
             signing,
+            attests: false,
         })
+    }
+
+    /// The same shop, with an attest step in its release job.
+    pub fn attesting(self) -> Self {
+        Self { attests: true, ..self }
     }
 
     /// The `bot.toml` of this shop, as an operator would write it. Secrets come from the files `token` and `hook` beside it, the key from `release.pub`, the trust
@@ -86,6 +103,7 @@ impl Shop {
             Signing::LegacyKey | Signing::BundleKey | Signing::Nothing => "signer = \"release-key\"",
             Signing::Keyless => "signer = { oidc = \"main\" }",
         };
+        let policy = if self.attests { "\n[policy]\nprovenance = \"required\"\nbase_image = \"required\"\nbase_unchanged = \"warned\"\n" } else { "" };
         format!(
             r#"[server]
 listen = "127.0.0.1:0"
@@ -105,7 +123,7 @@ plain_http = true
 
 [signer.release-key]
 key_file = "release.pub"
-
+{policy}
 [[project]]
 path = "shop/api"
 image = "{host}/{IMAGE}"
@@ -136,8 +154,12 @@ environments = ["staging", "production"]
     /// Release duty pushes a tag; its pipeline builds, signs, and leaves the digest as an artifact.
     pub fn release(&self, tag: &str) -> std::io::Result<(PipelineId, Digest)> {
         let (pipeline, job) = self.push_tag(tag);
+        self.gitlab.world().run_job(job, None);
         let digest = self.build(tag, pipeline);
         self.sign(digest, job, tag)?;
+        if self.attests {
+            self.attest(digest, &self.provenance(digest, job, pipeline), job, tag)?;
+        }
         self.finish(pipeline, Some(digest));
         Ok((pipeline, digest))
     }
@@ -181,6 +203,47 @@ environments = ["staging", "production"]
             }
         }
         Ok(())
+    }
+
+    /// What the release job says of its build, as `cosign attest --type slsaprovenance1` stores it.
+    pub fn provenance(&self, digest: Digest, job: JobId, pipeline: PipelineId) -> Value {
+        let world = self.gitlab.world();
+        let web = world.web_url(self.project);
+        let runner = world.project(self.project).runner.map_or_else(String::new, |runner| runner.to_string());
+        let predicate = json!({
+            "buildDefinition": {
+                "buildType": "https://docs.gitlab.com/ci/jobs/",
+                "externalParameters": {"source": web, "entryPoint": "release_image"},
+                "internalParameters": {"pipeline": pipeline.to_string(), "job": job.to_string()},
+                "resolvedDependencies": [
+                    {"uri": format!("git+{web}.git"), "digest": {"gitCommit": self.commit}},
+                    {"uri": format!("pkg:docker/{}", BASE.replace(':', "@")), "digest": {"sha256": base_digest().hex()}},
+                ],
+            },
+            "runDetails": {
+                "builder": {"id": format!("{web}/-/runners/{runner}")},
+                "metadata": {"invocationId": format!("{web}/-/jobs/{job}")},
+            },
+        });
+        attestation_statement(&self.pinned(digest), "https://slsa.dev/provenance/v1", &predicate)
+    }
+
+    /// Signs a statement as the release job would, and stores it beside the image.
+    pub fn attest(&self, digest: Digest, statement: &Value, job: JobId, tag: &str) -> std::io::Result<()> {
+        let bundle = match self.signing {
+            Signing::Keyless => self.attest_keyless(statement, job, tag, Timestamp::now())?,
+            Signing::LegacyKey | Signing::BundleKey | Signing::Nothing => {
+                self.authority.attest_with_key(&self.release_key, statement).map_err(std::io::Error::other)?
+            }
+        };
+        self.registry.attach_bundle(IMAGE, digest, &bundle);
+        Ok(())
+    }
+
+    /// A bundle that a job's identity signed at this time.
+    pub fn attest_keyless(&self, statement: &Value, job: JobId, tag: &str, at: Timestamp) -> std::io::Result<Vec<u8>> {
+        let claims = Claims::of(&self.gitlab_job(job, tag));
+        self.authority.attest_keyless(statement, &Session::at(&claims, at)).map_err(std::io::Error::other)
     }
 
     /// A cosign 2 signature.
