@@ -5,8 +5,8 @@ use futures_util::future::join_all;
 use super::gitlab::Gitlab;
 use super::sigstore::Trust;
 use super::{Looks, Memory};
-use crate::model::gitlab::{CommitSha, GitRef, Job, JobId, Pipeline, PipelineId, Project, ProjectId, TestSummary};
 use crate::model::attestation::{Attested, AttestedAt, BaseImage};
+use crate::model::gitlab::{CommitSha, GitRef, Job, JobId, Pipeline, PipelineId, Project, ProjectId, TestSummary};
 use crate::model::signer::{KeylessIdentity, Signature, SignatureState, SignedBy};
 use crate::model::{Digest, PinnedImage};
 use crate::verdict::facts::{DigestFile, MergeRequestFacts, SigningJob, TagLook, TagRole};
@@ -353,7 +353,8 @@ impl Look<'_> {
         let attested = [&facts.provenance, &facts.gitlab_provenance].into_iter().flat_map(Looked::found).flatten();
         let mut claimed: Vec<String> = vec![];
         for state in signatures.chain(attested.map(|attested| &attested.state)) {
-            let Some(uri) = keyless(state).filter(|identity| self.is_ours(identity)).and_then(|identity| identity.run_invocation_uri.clone())
+            let Some(uri) =
+                keyless(state).filter(|identity| self.is_ours(identity)).and_then(|identity| identity.run_invocation_uri.clone())
             else {
                 continue;
             };

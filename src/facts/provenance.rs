@@ -73,7 +73,8 @@ pub fn read(kind: PredicateType, statement: &[u8]) -> Result<Provenance, String>
             (statement.subject, statement.predicate.found())
         }
     };
-    let subjects: Vec<Digest> = subject.iter().filter_map(|subject| format!("sha256:{}", subject.digest.get("sha256")?).parse().ok()).collect();
+    let subjects: Vec<Digest> =
+        subject.iter().filter_map(|subject| format!("sha256:{}", subject.digest.get("sha256")?).parse().ok()).collect();
     if subjects.is_empty() {
         return Err("the provenance has no sha256 subject".into());
     }
@@ -346,7 +347,8 @@ fn package(uri: &str) -> Option<(String, Option<Digest>)> {
     let (path, query) = bare.split_once('?').unwrap_or((bare, ""));
     let (name, version) = path.split_once('@').unwrap_or((path, ""));
     let version = version.replace("%3A", ":").replace("%3a", ":");
-    let given = |key: &str| url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == key).map(|(_, value)| value.into_owned());
+    let given =
+        |key: &str| url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == key).map(|(_, value)| value.into_owned());
     let name = given("repository_url").unwrap_or_else(|| name.replace("%2F", "/").replace("%2f", "/"));
     let digest = version.parse().ok();
     let tag = given("tag").or_else(|| (digest.is_none() && !version.is_empty()).then_some(version));

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 
 use gitlab::api::endpoint_prelude::{BodyError, Endpoint, JsonParams, Method, QueryParams};
 
-use crate::model::{Digest, Timestamp};
 use crate::model::gitlab::{DiscussionId, MergeRequestIid, NoteId, ProjectId};
+use crate::model::{Digest, Timestamp};
 
 /// An endpoint given by its path.
 #[derive(Debug, Clone, PartialEq)]

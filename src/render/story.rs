@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
+use super::explain::without_host;
 use super::inert::is_shell_plain;
 use super::phrase::Phrase;
 use super::template::Values;
-use super::explain::without_host;
 use super::{Audience, Explained, Words, explain};
 use crate::model::attestation::{AttestedAt, BaseSeen, BaseToldBy, ProvenanceSeen};
 use crate::model::gitlab::{GitRef, MergeRequestIid};

@@ -103,7 +103,11 @@ impl Shop {
             Signing::LegacyKey | Signing::BundleKey | Signing::Nothing => "signer = \"release-key\"",
             Signing::Keyless => "signer = { oidc = \"main\" }",
         };
-        let policy = if self.attests { "\n[policy]\nprovenance = \"required\"\nbase_image = \"required\"\nbase_unchanged = \"warned\"\n" } else { "" };
+        let policy = if self.attests {
+            "\n[policy]\nprovenance = \"required\"\nbase_image = \"required\"\nbase_unchanged = \"warned\"\n"
+        } else {
+            ""
+        };
         format!(
             r#"[server]
 listen = "127.0.0.1:0"

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // constants, parsed in every test run; not in the release image
 
 use super::facts::{About, DigestFile, Facts, Looked, MergeRequestFacts, Question, Sighting, SigningJob, TagLook, TagRole};
-use super::{Demand, Policy, TrustedRunner, Service, Why, WhyKind};
+use super::{Demand, Policy, Service, TrustedRunner, Why, WhyKind};
 use crate::model::attestation::{
     Attested, AttestedAt, BaseImage, BaseToldBy, ImageUsed, PredicateType, PreviousBase, Provenance, RunnerClaim, Source,
 };

@@ -10,8 +10,8 @@ use crate::effects::{Done, Effect};
 use crate::model::attestation::PreviousBase;
 use crate::model::gitlab::{CommitSha, MergeRequestIid, NoteId, ProjectKey};
 use crate::model::{Digest, Repository, Timestamp};
-use crate::verdict::{Outcome, Verdict};
 use crate::verdict::facts::Sighting;
+use crate::verdict::{Outcome, Verdict};
 
 /// Sightings of one commit or release. Rebuilding a release that often is an incident, and an answer that left some out would
 /// be wrong, so more is an error.

@@ -160,9 +160,7 @@ impl<'a> Weighing<'a, '_> {
             (SignatureState::Verified(by), Some(says)) => Ok((by, says)),
             (SignatureState::Verified(_), None) => Err(stop(Near::Unverified, expected, "a statement that is no provenance", None)),
             (SignatureState::OtherSubject { digest, .. }, _) => Err(self.other_bytes(Some(*digest), digest.to_string())),
-            (SignatureState::NotOurs { hint }, _) => {
-                Err(self.other_signer(hint.clone().unwrap_or_else(|| "an unknown key".into())))
-            }
+            (SignatureState::NotOurs { hint }, _) => Err(self.other_signer(hint.clone().unwrap_or_else(|| "an unknown key".into()))),
             (SignatureState::Invalid { reason, .. }, _) => {
                 Err(stop(Near::Unverified, expected, format!("one that does not verify: {reason}"), None))
             }

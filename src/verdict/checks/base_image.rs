@@ -46,12 +46,8 @@ fn compare(facts: &Facts, policy: &Policy, base: &BaseImage) -> Finding {
     if previous.base.digest == base.digest {
         return Finding::passed(CHECK, expected, here);
     }
-    let problem = Problem::BaseChanged {
-        name: name(base, previous),
-        old: previous.base.digest,
-        new: base.digest,
-        since: previous.release.clone(),
-    };
+    let problem =
+        Problem::BaseChanged { name: name(base, previous), old: previous.base.digest, new: base.digest, since: previous.release.clone() };
     match policy.base_unchanged {
         Demand::Required => Finding::blocked(CHECK, expected, here, problem),
         Demand::Warned => Finding::warned(CHECK, expected, here, problem),

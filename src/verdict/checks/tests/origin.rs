@@ -98,7 +98,11 @@ fn provenance_by_somebody_else_does_not_count() {
     refused(&keyless(|f| identity_of(f).source_repository_digest = Some(other_commit().to_string())), "CS-COMMIT", "commit");
     refused(&keyless(|f| identity_of(f).build_trigger = Some("merge_request_event".into())), "CS-SOURCE", "merge_request_event");
     // A key's name alone is not trust: the image trusts the pipeline, not a key of that name.
-    refused(&keyless(|f| held(f).state = SignatureState::Verified(SignedBy::Key(SignerName("pipeline".into())))), "CS-SIG-OTHER", "key pipeline");
+    refused(
+        &keyless(|f| held(f).state = SignatureState::Verified(SignedBy::Key(SignerName("pipeline".into())))),
+        "CS-SIG-OTHER",
+        "key pipeline",
+    );
 }
 
 /// Another signing job than that of the signature, which stays good.
@@ -213,7 +217,11 @@ fn every_claim_is_compared_with_gitlabs_records() {
         // Two repositories may be named, this project's with one commit only.
         let other = crate::model::attestation::Source { uri: "https://gitlab.example.com/lib/core".into(), commit: Some(other_commit()) };
         passed_under(&strict_policy(), &with(&|p| p.sources.push(other.clone())));
-        refused(&with(&|p| p.sources.push(crate::model::attestation::Source { commit: Some(other_commit()), ..p.sources[0].clone() })), "CS-COMMIT", "ffff");
+        refused(
+            &with(&|p| p.sources.push(crate::model::attestation::Source { commit: Some(other_commit()), ..p.sources[0].clone() })),
+            "CS-COMMIT",
+            "ffff",
+        );
         let spelt = |uri: &str| with(&|p| p.sources[0].uri = uri.into());
         for good in ["git+https://gitlab.example.com/shop/api.git@refs/tags/v1.8.2", "https://gitlab.example.com/shop/api.git"] {
             passed_under(&strict_policy(), &spelt(good));
@@ -276,11 +284,7 @@ fn an_outage_could_not_check_what_policy_asks_about() {
             |f| f.jobs = Looked::Unreachable(down(Service::Gitlab)),
             &[Check::Pipeline, Check::ReleaseJob, Check::Provenance, Check::BaseImage, Check::Runner],
         ),
-        (
-            "project",
-            |f| f.project = Looked::Unreachable(down(Service::Gitlab)),
-            &[Check::Pipeline, Check::Provenance, Check::BaseImage],
-        ),
+        ("project", |f| f.project = Looked::Unreachable(down(Service::Gitlab)), &[Check::Pipeline, Check::Provenance, Check::BaseImage]),
     ];
     for (name, take, checks) in gone {
         let verdict = judge(&by_key(take), &strict_policy());
@@ -309,7 +313,10 @@ fn an_outage_could_not_check_what_policy_asks_about() {
 fn provenance_names_the_commit_where_the_digest_file_does_not() {
     let facts = by_key(|f| f.question.image.digest_file = None);
     let verdict = passed_under(&strict_policy(), &facts);
-    assert_eq!(said(&verdict, Check::Commit), (CheckOutcome::Passed, commit().as_str(), format!("{} by its provenance", commit()).as_str()));
+    assert_eq!(
+        said(&verdict, Check::Commit),
+        (CheckOutcome::Passed, commit().as_str(), format!("{} by its provenance", commit()).as_str())
+    );
 }
 
 fn annotated(digest: crate::model::Digest) -> Looked<BaseImage> {
@@ -356,7 +363,10 @@ fn an_unknown_base_is_what_policy_makes_of_it() {
 fn a_moved_base_is_shown_warned_or_blocked() {
     let facts = by_key(|f| says(f).images[0].digest = other_digest());
     let verdict = check_under(&strict_policy(), &facts, Outcome::Blocked, "CS-BASE-CHANGED", &[Check::BaseImage]);
-    assert_eq!(verdict.problem, Some(Problem::BaseChanged { name: "debian:12-slim".into(), old: base_digest(), new: other_digest(), since: "v1.8.1".into() }));
+    assert_eq!(
+        verdict.problem,
+        Some(Problem::BaseChanged { name: "debian:12-slim".into(), old: base_digest(), new: other_digest(), since: "v1.8.1".into() })
+    );
     for (demand, outcome) in [(Demand::Warned, CheckOutcome::Warned), (Demand::Off, CheckOutcome::Passed)] {
         let verdict = passed_under(&Policy { base_unchanged: demand, ..strict_policy() }, &facts);
         assert_eq!(said(&verdict, Check::BaseImage).0, outcome);
@@ -369,10 +379,16 @@ fn a_moved_base_is_shown_warned_or_blocked() {
 #[test]
 fn only_listed_runners_release() {
     let on = |runners: &[TrustedRunner]| Policy { runners: Some(runners.to_vec()), ..good_policy() };
-    let (id, description) = (TrustedRunner::Id(RunnerId(2)), |text: &str| TrustedRunner::Description(text.into()));
-    passed_under(&on(&[id.clone()]), &good_facts());
+    let description = |text: &str| TrustedRunner::Description(text.into());
+    passed_under(&on(&[TrustedRunner::Id(RunnerId(2))]), &good_facts());
     passed_under(&on(&[description("other"), description("release-02")]), &good_facts());
-    for wrong in [vec![], vec![TrustedRunner::Id(RunnerId(3))], vec![description("release-0")], vec![description("RELEASE-02")], vec![description("2")]] {
+    for wrong in [
+        vec![],
+        vec![TrustedRunner::Id(RunnerId(3))],
+        vec![description("release-0")],
+        vec![description("RELEASE-02")],
+        vec![description("2")],
+    ] {
         check_under(&on(&wrong), &good_facts(), Outcome::Blocked, "CS-RUNNER", &[Check::Runner]);
     }
     // A runner that is called like an id is not that id.
