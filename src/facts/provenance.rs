@@ -15,25 +15,26 @@
 //! A run is a job's number, as GitLab's runner writes it, or the address of a job or pipeline. GitLab's runner puts the Git commit
 //! under the digest name `sha256`; GitLab's L3 statements under `gitCommit`; v0.2 under `sha1`.
 
+mod forms;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use url::Url;
+
+use forms::{Run, address, is_kept, package, reference, runner};
 
 use super::sigstore::json;
 use super::sigstore::{Content, Judged};
 use crate::model::Digest;
-use crate::model::attestation::{Attested, AttestedAt, ImageUsed, PredicateType, Provenance, RunnerClaim, Source};
-use crate::model::gitlab::{CommitSha, JobId, PipelineId, RunnerId};
+use crate::model::attestation::{Attested, AttestedAt, ImageUsed, PredicateType, Provenance, Source};
+use crate::model::gitlab::{CommitSha, JobId, PipelineId};
 use crate::model::signer::SignatureState;
 
 /// Bytes of a statement: those of the largest evidence that is read at all.
 const STATEMENT: usize = 1024 * 1024;
 /// Repositories and images of one build that are kept. A build of many stages uses a few dozen; what is kept is compared and shown.
 const KEPT: usize = 64;
-/// Characters of a text that is kept: an address or a name.
-const TEXT: usize = 512;
 /// The types of an [in-toto statement](https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md). Cosign and GitLab's
 /// runner write v0.1, GitLab itself v1.
 const STATEMENTS: [&str; 2] = ["https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1"];
@@ -289,33 +290,6 @@ impl Found {
     }
 }
 
-/// Which run an invocation id names.
-struct Run {
-    project: Option<String>,
-    job: Option<JobId>,
-    pipeline: Option<PipelineId>,
-}
-
-impl Run {
-    fn read(text: &str) -> Option<Self> {
-        if let Ok(number) = text.parse() {
-            return Some(Self { project: None, job: Some(JobId(number)), pipeline: None });
-        }
-        let address = address(text)?;
-        if let Some((project, number)) = address.rsplit_once("/-/jobs/") {
-            return Some(Self { project: Some(project.into()), job: Some(JobId(number.parse().ok()?)), pipeline: None });
-        }
-        let (project, number) = address.rsplit_once("/-/pipelines/")?;
-        Some(Self { project: Some(project.into()), job: None, pipeline: Some(PipelineId(number.parse().ok()?)) })
-    }
-}
-
-/// The runner of `<project>/-/runners/<id>`.
-fn runner(builder: &str) -> Option<RunnerClaim> {
-    let (project, id) = builder.rsplit_once("/-/runners/")?;
-    Some(RunnerClaim { project: project.into(), id: RunnerId(id.parse().ok()?) })
-}
-
 impl Resource {
     /// `None`: it is no image. `Some(None)`: one without a sha256, of which nothing can be said.
     fn image(&self) -> Option<Option<ImageUsed>> {
@@ -338,54 +312,6 @@ impl Resource {
         }
         Some(Source { uri: address(uri)?, commit })
     }
-}
-
-/// Name and digest of a [package URL](https://github.com/package-url/purl-spec) of an image:
-/// `pkg:docker/library/debian@12-slim?platform=…`, `pkg:oci/debian@sha256%3A…?repository_url=docker.io/library/debian&tag=12-slim`.
-fn package(uri: &str) -> Option<(String, Option<Digest>)> {
-    let bare = uri.strip_prefix("pkg:docker/").or_else(|| uri.strip_prefix("pkg:oci/"))?;
-    let (path, query) = bare.split_once('?').unwrap_or((bare, ""));
-    let (name, version) = path.split_once('@').unwrap_or((path, ""));
-    let version = version.replace("%3A", ":").replace("%3a", ":");
-    let given =
-        |key: &str| url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == key).map(|(_, value)| value.into_owned());
-    let name = given("repository_url").unwrap_or_else(|| name.replace("%2F", "/").replace("%2f", "/"));
-    let digest = version.parse().ok();
-    let tag = given("tag").or_else(|| (digest.is_none() && !version.is_empty()).then_some(version));
-    Some((tag.map_or(name.clone(), |tag| format!("{name}:{tag}")), digest))
-}
-
-/// Name and digest of `docker://debian:12-slim@sha256:…` and `oci://…`.
-fn reference(uri: &str) -> Option<(String, Option<Digest>)> {
-    let bare = uri.strip_prefix("docker://").or_else(|| uri.strip_prefix("oci://"))?;
-    Some(match bare.rsplit_once("@sha256:") {
-        Some((name, hex)) => (name.into(), format!("sha256:{hex}").parse().ok()),
-        None => (bare.into(), None),
-    })
-}
-
-/// An address that may be shown: without login, query and fragment, each of which can hold a token.
-fn address(text: &str) -> Option<String> {
-    if !is_kept(text) {
-        return None;
-    }
-    let mut url = Url::parse(text).ok()?;
-    if url.cannot_be_a_base() {
-        // `urn:…`, `tag:…`: no place for a login.
-        return Some(text.split(['?', '#']).next()?.to_owned());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        url.set_username("").ok()?;
-        url.set_password(None).ok()?;
-    }
-    url.set_query(None);
-    url.set_fragment(None);
-    Some(url.as_str().trim_end_matches('/').to_owned())
-}
-
-/// Whether a text is short enough to keep and has nothing unseen in it.
-fn is_kept(text: &str) -> bool {
-    !text.is_empty() && text.len() <= TEXT && !text.contains(char::is_control)
 }
 
 #[cfg(test)]

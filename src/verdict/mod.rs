@@ -3,6 +3,7 @@
 pub mod checks;
 pub mod facts;
 pub mod problem;
+mod runner;
 #[cfg(any(test, feature = "sandbox"))]
 pub mod testing;
 
@@ -11,9 +12,10 @@ use serde::{Deserialize, Serialize};
 pub use checks::judge;
 pub use facts::{About, Facts, Looked, Question, Service, Why, WhyKind};
 pub use problem::{LateFault, PipelineFault, Problem, Rank};
+pub use runner::TrustedRunner;
 
 use crate::model::attestation::{BaseSeen, ProvenanceSeen};
-use crate::model::gitlab::{Commit, Job, Pipeline, ProjectKey, Runner, RunnerId, TestSummary};
+use crate::model::gitlab::{Commit, Job, Pipeline, ProjectKey, TestSummary};
 use crate::model::signer::{Layout, SignedBy};
 use crate::model::{Digest, EnvironmentName, PinnedImage, Timestamp};
 use facts::{MergeRequestFacts, Sighting};
@@ -35,43 +37,6 @@ pub struct Policy {
     pub base_unchanged: Demand,
     /// The runners that the release job may run on; `None` lets every runner release.
     pub runners: Option<Vec<TrustedRunner>>,
-}
-
-/// A runner that may build releases.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum TrustedRunner {
-    /// Survives a renamed runner, and nobody can take it over by renaming one.
-    Id(RunnerId),
-    /// Exactly this description. Whoever manages a runner may change it.
-    Description(String),
-}
-
-impl TrustedRunner {
-    /// `#7` is an id; everything else is a description, which therefore cannot pass for an id. `None` for an empty text and for a
-    /// `#` without a number.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text.strip_prefix('#') {
-            Some(id) => Some(Self::Id(RunnerId(id.parse().ok()?))),
-            None if text.is_empty() => None,
-            None => Some(Self::Description(text.into())),
-        }
-    }
-
-    pub fn is(&self, runner: &Runner) -> bool {
-        match self {
-            Self::Id(id) => runner.id == *id,
-            Self::Description(description) => runner.description == *description,
-        }
-    }
-}
-
-impl std::fmt::Display for TrustedRunner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Id(id) => write!(f, "#{id}"),
-            Self::Description(description) => f.write_str(description),
-        }
-    }
 }
 
 /// How much a check that policy may soften counts.

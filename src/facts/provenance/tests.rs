@@ -1,7 +1,10 @@
 use serde_json::json;
 
+use super::forms::TEXT;
 use super::*;
 use crate::facts::sigstore::Logged;
+use crate::model::attestation::RunnerClaim;
+use crate::model::gitlab::RunnerId;
 
 /// What must never leave a statement.
 const SECRET: &str = "glcbt-64_s3cr3t-job-token";

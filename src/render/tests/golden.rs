@@ -246,7 +246,7 @@ fn a_public_note_names_no_registry() {
     for make in [passed, passed_keyless, attested, tag_moved, unreachable, not_ended] {
         let mut verdicts = usual(make);
         verdicts[0].findings.push(finding(Check::Identity, CheckOutcome::Blocked, ("none", &image().to_string()), None));
-        let based = format!("registry.example.com/base/debian:12@{}", digest());
+        let based = format!("registry.example.com/base/debian:12 at {}", digest());
         verdicts[0].findings.push(finding(Check::BaseImage, CheckOutcome::Passed, (&based, &based), None));
         for text in [words.sticky_note(MR, &verdicts, Audience::Everyone), words.reply(MR, &verdicts, Audience::Everyone)] {
             assert!(!text.contains("registry.example.com"), "{text}");

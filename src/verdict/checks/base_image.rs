@@ -105,7 +105,7 @@ fn chosen<'a>(says: &'a Provenance, annotated: Option<&BaseImage>) -> Option<&'a
 
 fn told(base: &BaseImage) -> String {
     match &base.name {
-        Some(name) => format!("{name}@{}", base.digest),
+        Some(name) => format!("{name} at {}", base.digest),
         None => base.digest.to_string(),
     }
 }
