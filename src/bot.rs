@@ -11,6 +11,7 @@ pub use catch_up::{CaughtUp, Turns};
 use crate::effects::Hands;
 use crate::event::{Hint, Moment, Ourselves, Task};
 use crate::facts::{Looks, Memory};
+use crate::model::attestation::PreviousBase;
 use crate::model::gitlab::{CommitSha, InstanceName, PipelineId, ProjectKey};
 use crate::model::project::WatchedProject;
 use crate::model::{Digest, Repository, Timestamp};
@@ -195,6 +196,10 @@ impl Memory for Bot {
 
     async fn first_protection(&self, project: &ProjectKey, pipeline: PipelineId) -> Looked<bool> {
         remembered(self.ledger.first_protection(project, pipeline).await)
+    }
+
+    async fn previous_base(&self, project: &ProjectKey, image: &Repository, release: Option<&str>) -> Looked<PreviousBase> {
+        remembered(self.ledger.previous_base(project, image, release).await)
     }
 }
 

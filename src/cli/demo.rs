@@ -40,7 +40,7 @@ impl Demo {
     pub async fn start(signing: Signing) -> Result<Self, CannotStart> {
         let cannot = |fault: &dyn std::fmt::Display| CannotStart(format!("the sandbox cannot start: {fault}"));
         let folder = tempfile::tempdir().map_err(|fault| cannot(&fault))?;
-        let shop = Shop::open(signing, None).await.map_err(|fault| cannot(&fault))?;
+        let shop = Shop::open(signing, None).await.map_err(|fault| cannot(&fault))?.attesting();
         let file = shop.write_configuration(folder.path()).map_err(|fault| cannot(&fault))?;
         let mut config = Config::load(&file).map_err(|problems| cannot(&problems))?;
         config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -8,6 +8,7 @@ use url::Url;
 use super::table::Form;
 use crate::model::Repository;
 use crate::model::project::{Pattern, TagTemplate};
+use crate::verdict::TrustedRunner;
 
 /// Shorter would ask GitLab for its lists more often than its rate limits bear with many projects.
 const CATCH_UP_SHORTEST: Duration = Duration::from_secs(10);
@@ -152,6 +153,13 @@ pub static TAG_TEMPLATE: Form = Form {
     check: |text| TagTemplate::parse(text).map(drop).map_err(|why| why.to_string()),
 };
 
+pub static RUNNER: Form = Form {
+    accepts: "a runner: '#' and its id, or its exact description, which whoever manages the runner may change",
+    example: Some("#42"),
+    lines: false,
+    check: |text| ok(TrustedRunner::parse(text).is_some(), "has no number after the '#'"),
+};
+
 /// Stands for the project's path, in lower case as GitLab's registry writes it.
 pub const PATH_PLACEHOLDER: &str = "{path}";
 
@@ -218,6 +226,7 @@ mod tests {
         &PROJECT,
         &TAG_PATTERN,
         &TAG_TEMPLATE,
+        &RUNNER,
     ];
 
     #[test]
@@ -265,6 +274,8 @@ mod tests {
             (&VARIABLE, "glpat-secret"),
             (&REPOSITORY, "registry.example.com/shop/api:v1"),
             (&REPOSITORY, "registry.example.com/{tag}"),
+            (&RUNNER, "#"),
+            (&RUNNER, "#release-02"),
         ] {
             assert!((form.check)(text).is_err(), "{text}");
         }

@@ -258,12 +258,46 @@ pub mod policy {
         Need::Text("required"),
         "When the registry has no tag named after the commit: block, warn, or do not look. One that names another digest always blocks.",
     );
+    pub static PROVENANCE: Key = key(
+        "provenance",
+        DEMAND,
+        Need::Text("off"),
+        "When no SLSA provenance by a trusted signer, made in the release pipeline and true to GitLab's records, is there: block, warn, or \
+         say nothing. One that is there is shown in any case; GitLab's own attestations are looked for only if this is not off.",
+    );
+    pub static BASE_IMAGE: Key = key(
+        "base_image",
+        DEMAND,
+        Need::Text("off"),
+        "When neither provenance nor the image's annotations tell the base image's digest: block, warn, or say nothing.",
+    );
+    pub static BASE_UNCHANGED: Key = key(
+        "base_unchanged",
+        DEMAND,
+        Need::Text("off"),
+        "When the base image is another one than in the release before, or nobody can tell: block, warn, or only show it.",
+    );
+    pub static RUNNERS: Key = key(
+        "runners",
+        Kind::List(&Kind::Text(&forms::RUNNER)),
+        Need::Optional,
+        "The only runners that the release job may run on. Without it, any. Said in several places, only what all of them list is \
+         allowed.",
+    );
 }
 
 pub static POLICY: Section = section(
     "policy",
     "What is demanded of a release. Said in several places, the strictest counts.",
-    &[&policy::SOURCES, &policy::DIGEST_FILE, &policy::COMMIT_TAG],
+    &[
+        &policy::SOURCES,
+        &policy::DIGEST_FILE,
+        &policy::COMMIT_TAG,
+        &policy::PROVENANCE,
+        &policy::BASE_IMAGE,
+        &policy::BASE_UNCHANGED,
+        &policy::RUNNERS,
+    ],
 );
 
 /// What defaults, profiles, projects and, in part, images can say; the most specific counts, as a whole.

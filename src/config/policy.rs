@@ -4,7 +4,7 @@ use super::document::Node;
 use super::keys::policy as key;
 use super::problem::{Place, Sink, quoted};
 use super::table::{Key, Need};
-use crate::verdict::{Demand, Policy};
+use crate::verdict::{Demand, Policy, TrustedRunner};
 
 /// The policy of a project out of the `policy` tables that apply to it, in any order.
 pub fn read(layers: &[Node<'_>], project: &Place, sink: &Sink<'_>) -> Option<Policy> {
@@ -12,6 +12,10 @@ pub fn read(layers: &[Node<'_>], project: &Place, sink: &Sink<'_>) -> Option<Pol
         sources: sources(layers, project, sink)?,
         digest_file: demand(layers, &key::DIGEST_FILE)?,
         commit_tag: demand(layers, &key::COMMIT_TAG)?,
+        provenance: demand(layers, &key::PROVENANCE)?,
+        base_image: demand(layers, &key::BASE_IMAGE)?,
+        base_unchanged: demand(layers, &key::BASE_UNCHANGED)?,
+        runners: runners(layers, project, sink)?,
     })
 }
 
@@ -42,18 +46,44 @@ fn strictness(demand: Demand) -> u8 {
     }
 }
 
+/// `Some(None)`: nobody says anything, and every runner may release.
+fn runners(layers: &[Node<'_>], project: &Place, sink: &Sink<'_>) -> Option<Option<Vec<TrustedRunner>>> {
+    let said: Vec<Node<'_>> = layers.iter().filter_map(|layer| layer.get(&key::RUNNERS)).collect();
+    if said.is_empty() {
+        return Some(None);
+    }
+    let lists = said.iter().map(texts).collect::<Option<Vec<_>>>()?;
+    let shared = in_common(&lists);
+    if shared.is_empty() && lists.iter().all(|list| !list.is_empty()) {
+        let lists = told(&lists);
+        sink.add(project, format!("no runner may release this project: its `policy.runners` have none in common ({lists})"));
+        return None;
+    }
+    shared.into_iter().map(TrustedRunner::parse).collect::<Option<Vec<_>>>().map(Some)
+}
+
+/// What every one of the lists holds.
+fn in_common<'a>(lists: &[Vec<&'a str>]) -> Vec<&'a str> {
+    let Some((first, rest)) = lists.split_first() else { return vec![] };
+    first.iter().filter(|item| rest.iter().all(|list| list.contains(item))).copied().collect()
+}
+
+fn told(lists: &[Vec<&str>]) -> String {
+    lists.iter().map(|list| list.iter().map(|s| quoted(s)).collect::<Vec<_>>().join(", ")).collect::<Vec<_>>().join("; ")
+}
+
 fn sources(layers: &[Node<'_>], project: &Place, sink: &Sink<'_>) -> Option<Vec<String>> {
     let said: Vec<Node<'_>> = layers.iter().filter_map(|layer| layer.get(&key::SOURCES)).collect();
     let lists = said.iter().map(texts).collect::<Option<Vec<_>>>()?;
-    let Some((first, rest)) = lists.split_first() else {
+    let Some(first) = lists.first() else {
         return match key::SOURCES.need {
             Need::Texts(texts) => Some(texts.iter().map(|text| text.to_string()).collect()),
             Need::Required | Need::Optional | Need::Text(_) | Need::Flag(_) => None,
         };
     };
-    let allowed: Vec<String> = first.iter().filter(|source| rest.iter().all(|list| list.contains(source))).map(|s| s.to_string()).collect();
+    let allowed: Vec<String> = in_common(&lists).into_iter().map(str::to_owned).collect();
     if allowed.is_empty() && !first.is_empty() {
-        let lists = lists.iter().map(|list| list.iter().map(|s| quoted(s)).collect::<Vec<_>>().join(", ")).collect::<Vec<_>>().join("; ");
+        let lists = told(&lists);
         sink.add(project, format!("no pipeline source may release this project: its `policy.sources` have none in common ({lists})"));
         return None;
     }

@@ -163,6 +163,7 @@ impl<'a, 'r> Projects<'a, 'r> {
             release_job: release_job?,
             digest_file: Some(digest_file?).filter(|_| policy.digest_file != Demand::Off),
             signers: signers?,
+            wants_provenance: policy.provenance != Demand::Off,
         })
     }
 

@@ -12,7 +12,7 @@ use crate::facts::registry::Login;
 use crate::model::Secret;
 use crate::model::gitlab::ProjectPath;
 use crate::model::signer::SignerKind;
-use crate::verdict::Demand;
+use crate::verdict::{Demand, TrustedRunner};
 
 const EXAMPLE: &str = include_str!("../../bot.toml.example");
 const KEY: &str = "-----BEGIN PUBLIC KEY-----
@@ -121,6 +121,8 @@ fn the_smallest_file_has_at_most_twelve_lines_and_derives_the_rest() {
         (policy.sources.as_slice(), policy.digest_file, policy.commit_tag),
         (&["push".to_owned()][..], Demand::Required, Demand::Required)
     );
+    assert_eq!((policy.provenance, policy.base_image, policy.base_unchanged), (Demand::Off, Demand::Off, Demand::Off));
+    assert_eq!((&policy.runners, image.wants_provenance), (&None, false));
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.server.public_url.as_str(), "http://127.0.0.1:8080/");
     let [hook] = config.server.hooks.as_slice() else { panic!("{:?}", config.server) };
@@ -149,6 +151,11 @@ fn the_example_loads_and_means_what_its_comments_say() {
     assert_eq!(names("shop/api"), ["release", "pipelines"]);
     assert_eq!(project("shop/api").policy.sources, ["push"], "a profile tightens");
     assert_eq!(project("shop/api").policy.commit_tag, Demand::Warned);
+    let runners = [TrustedRunner::parse("#42").unwrap(), TrustedRunner::parse("release-02").unwrap()];
+    assert_eq!(project("shop/api").policy.runners.as_deref(), Some(&runners[..]));
+    assert_eq!(project("shop/platform").policy.runners, None);
+    assert_eq!(project("shop/api").policy.provenance, Demand::Warned);
+    assert!(project("shop/api").watched.images[0].wants_provenance);
     assert_eq!(project("shop/platform").policy.sources, ["push", "web"]);
     assert_eq!(project("shop/platform").policy.commit_tag, Demand::Required, "a project tightens");
     let platform = &project("shop/platform").watched;

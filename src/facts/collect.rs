@@ -3,7 +3,9 @@
 use futures_util::future::join_all;
 
 use super::gitlab::Gitlab;
+use super::sigstore::Trust;
 use super::{Looks, Memory};
+use crate::model::attestation::{Attested, AttestedAt, BaseImage};
 use crate::model::gitlab::{CommitSha, GitRef, Job, JobId, MergeRequestState, Pipeline, PipelineId, Project, ProjectId, TestSummary};
 use crate::model::signer::{KeylessIdentity, Signature, SignatureState, SignedBy, SignerKind, TrustedSigner};
 use crate::model::{Digest, PinnedImage};
@@ -41,6 +43,7 @@ pub(super) async fn collect(looks: &Looks, question: &Question, as_of: jiff::Tim
     look.origin(&mut facts).await;
     look.tags(&mut facts).await;
     look.history(&mut facts).await;
+    facts.previous_base = memory.previous_base(&project.key, &question.image.repository, look.release()).await;
     look.pipeline(&mut facts).await;
     look.digest(&mut facts);
     look.history_of_digest(&mut facts).await;
@@ -68,6 +71,10 @@ fn nothing_yet(question: &Question, as_of: jiff::Timestamp) -> Facts {
         history: Looked::Absent,
         merge_requests: Looked::Absent,
         tests: Looked::Absent,
+        provenance: Looked::Absent,
+        gitlab_provenance: Looked::Absent,
+        base_image: Looked::Absent,
+        previous_base: Looked::Absent,
     }
 }
 
@@ -85,6 +92,10 @@ fn unreachable(mut facts: Facts, why: &Why) -> Facts {
     facts.history = Looked::Unreachable(why());
     facts.merge_requests = Looked::Unreachable(why());
     facts.tests = Looked::Unreachable(why());
+    facts.provenance = Looked::Unreachable(why());
+    facts.gitlab_provenance = Looked::Unreachable(why());
+    facts.base_image = Looked::Unreachable(why());
+    facts.previous_base = Looked::Unreachable(why());
     facts.digest = match &facts.question.about {
         About::Image { digest, .. } => Looked::Found(*digest),
         About::Release { .. } | About::Pipeline { .. } => Looked::Unreachable(why()),
@@ -326,42 +337,71 @@ impl Look<'_> {
         };
     }
 
+    /// Signatures, provenance and base image of the digest.
     async fn signatures(&self, facts: &mut Facts) {
         let digest = match &facts.digest {
             Looked::Found(digest) => *digest,
             Looked::Absent => return,
             Looked::Unreachable(why) => {
                 facts.signatures = Looked::Unreachable(why.clone());
+                facts.provenance = Looked::Unreachable(why.clone());
+                facts.gitlab_provenance = Looked::Unreachable(why.clone());
+                facts.base_image = Looked::Unreachable(why.clone());
                 return;
             }
         };
         let image = PinnedImage { repository: self.question.image.repository.clone(), digest };
-        facts.signatures = self.signatures_of(&image).await;
-        facts.signing_jobs = self.signing_jobs(facts.signatures.found().map_or(&[][..], Vec::as_slice)).await;
+        let root = self.looks.roots.get(&self.question.project.instance);
+        let trust = match Trust::new(&self.question.image.signers, root.cloned(), false) {
+            Ok(trust) => trust,
+            Err(fault) => {
+                let why = Why::new(Service::TrustRoot, WhyKind::Unreadable, fault.to_string());
+                facts.signatures = Looked::Unreachable(why.clone());
+                facts.provenance = Looked::Unreachable(why.clone());
+                facts.gitlab_provenance = Looked::Unreachable(why);
+                return;
+            }
+        };
+        let (beside, in_gitlab) = tokio::join!(self.beside(&image, &trust), self.in_gitlab(&image, &trust));
+        (facts.base_image, facts.gitlab_provenance) = (beside.base_image, in_gitlab);
+        (facts.signatures, facts.provenance) = (beside.signatures, beside.provenance);
+        facts.signing_jobs = self.signing_jobs(facts).await;
     }
 
-    async fn signatures_of(&self, image: &PinnedImage) -> Looked<Vec<Signature>> {
-        let root = self.looks.roots.get(&self.question.project.instance);
-        let trust = match super::sigstore::Trust::new(&self.question.image.signers, root.cloned(), false) {
-            Ok(trust) => trust,
-            Err(fault) => return Looked::Unreachable(Why::new(Service::TrustRoot, WhyKind::Unreadable, fault.to_string())),
-        };
-        let (there, evidence) = tokio::join!(self.looks.registry.manifest(image), self.looks.registry.evidence(image));
+    /// What lies beside the image, and what its manifest says.
+    async fn beside(&self, image: &PinnedImage, trust: &Trust) -> Beside {
+        let (manifest, evidence) = tokio::join!(self.looks.registry.manifest(image), self.looks.registry.evidence(image));
+        let base_image = manifest.as_ref().and_then(|manifest| manifest.base_image().map_or(Looked::Absent, Looked::Found));
         // An image that is not there has no signature to speak of, but that is not what is wrong with it.
-        there.and_then(|_| evidence).and_then(|evidence| {
-            let found = super::evidence::signatures(&evidence, image, &trust);
-            if found.is_empty() { Looked::Absent } else { Looked::Found(found) }
+        let read = manifest.and_then(|_| evidence).map(|evidence| super::evidence::read(&evidence, image, trust));
+        let signatures = read.as_ref().and_then(|read| some(read.signatures.clone()));
+        Beside { base_image, signatures, provenance: read.and_then(|read| some(read.provenance)) }
+    }
+
+    /// The provenance that GitLab itself signed; one or two requests, so only where policy wants provenance.
+    async fn in_gitlab(&self, image: &PinnedImage, trust: &Trust) -> Looked<Vec<Attested>> {
+        if !self.question.image.wants_provenance {
+            return Looked::Absent;
+        }
+        self.gitlab.provenance_bundles(self.id(), &image.digest).await.and_then(|bundles| {
+            let judged = bundles.iter().map(|bytes| super::sigstore::bundle(bytes, image, trust));
+            some(judged.filter_map(|judged| super::provenance::attested(judged, AttestedAt::Gitlab)).collect())
         })
     }
 
     /// The jobs that keyless certificates of this project say they ran in, each looked up in it: a job of another project is not
     /// found there, whatever its address says. Certificates of other projects count for nothing whatever their job, so they do not
     /// crowd out ours; of ours, those over the limit were not looked at, which is no word against them.
-    async fn signing_jobs(&self, signatures: &[Signature]) -> Vec<SigningJob> {
+    async fn signing_jobs(&self, facts: &Facts) -> Vec<SigningJob> {
+        let signatures = facts.signatures.found().into_iter().flatten().map(|signature| &signature.state);
+        let attested = [&facts.provenance, &facts.gitlab_provenance].into_iter().flat_map(Looked::found).flatten();
         let mut claimed: Vec<String> = vec![];
-        for uri in
-            signatures.iter().filter_map(keyless).filter(|identity| self.names_us(identity)).filter_map(|i| i.run_invocation_uri.clone())
-        {
+        for state in signatures.chain(attested.map(|attested| &attested.state)) {
+            let Some(uri) =
+                keyless(state).filter(|identity| self.names_us(identity)).and_then(|identity| identity.run_invocation_uri.clone())
+            else {
+                continue;
+            };
             if !claimed.contains(&uri) {
                 claimed.push(uri);
             }
@@ -413,12 +453,19 @@ impl Look<'_> {
     }
 }
 
+/// What the registry holds of an image and beside it.
+struct Beside {
+    base_image: Looked<BaseImage>,
+    signatures: Looked<Vec<Signature>>,
+    provenance: Looked<Vec<Attested>>,
+}
+
 fn version_digest(facts: &Facts) -> Option<Digest> {
     facts.tags.iter().find(|tag| tag.role == TagRole::Version).and_then(|tag| tag.digest.found().copied())
 }
 
-fn keyless(signature: &Signature) -> Option<&KeylessIdentity> {
-    match &signature.state {
+fn keyless(state: &SignatureState) -> Option<&KeylessIdentity> {
+    match state {
         SignatureState::Verified(SignedBy::Keyless(identity)) => Some(identity),
         SignatureState::Verified(SignedBy::Key(_))
         | SignatureState::NotOurs { .. }
@@ -426,6 +473,11 @@ fn keyless(signature: &Signature) -> Option<&KeylessIdentity> {
         | SignatureState::Invalid { .. }
         | SignatureState::Unreadable { .. } => None,
     }
+}
+
+/// A list that holds nothing is absence.
+fn some<T>(list: Vec<T>) -> Looked<Vec<T>> {
+    if list.is_empty() { Looked::Absent } else { Looked::Found(list) }
 }
 
 /// The job id of a run address: `https://gitlab.example.com/shop/api/-/jobs/21`.

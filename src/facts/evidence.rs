@@ -1,19 +1,39 @@
-//! From what lies beside an image to signatures: each piece is judged by the form it has.
+//! From what lies beside an image to signatures and provenance: each piece is judged once, by the form it has.
 
+use super::provenance;
 use super::registry::{Evidence, EvidenceContent, EvidenceItem};
-use super::sigstore::{self, SimpleSigning, Trust};
+use super::sigstore::{self, Dsse, Judged, SimpleSigning, Trust};
 use crate::model::PinnedImage;
-use crate::model::signer::{Signature, SignatureState};
+use crate::model::attestation::{Attested, AttestedAt};
+use crate::model::signer::Signature;
 
-/// Every signature found, verified or not. An attestation is not one, whatever it says (cosign 3.1.1 takes it for one); what cannot
-/// be read is reported, so that it never reads as "no signature".
-pub fn signatures(evidence: &Evidence, image: &PinnedImage, trust: &Trust) -> Vec<Signature> {
-    let signature =
-        |item: &EvidenceItem| Some(Signature { layout: item.layout, manifest: item.manifest, state: judge(item, image, trust)? });
-    evidence.items.iter().filter_map(signature).collect()
+/// What the evidence amounts to.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// Every signature found, verified or not. An attestation is not one, whatever it says (cosign 3.1.1 takes it for one); what
+    /// cannot be read is reported, so that it never reads as "no signature".
+    pub signatures: Vec<Signature>,
+    /// Every SLSA provenance found, verified or not.
+    pub provenance: Vec<Attested>,
 }
 
-fn judge(item: &EvidenceItem, image: &PinnedImage, trust: &Trust) -> Option<SignatureState> {
+/// Judges every piece.
+pub fn read(evidence: &Evidence, image: &PinnedImage, trust: &Trust) -> Read {
+    let mut read = Read::default();
+    for item in &evidence.items {
+        let judged = judge(item, image, trust);
+        // A `.att` envelope is an attestation by its place: one that cannot be read hides no signature.
+        let attests = matches!(item.content, EvidenceContent::Dsse { .. });
+        if let (false, Some(state)) = (attests, judged.signature()) {
+            read.signatures.push(Signature { layout: item.layout, manifest: item.manifest, state: state.clone() });
+        }
+        read.provenance.extend(provenance::attested(judged, AttestedAt::Registry(item.layout)));
+    }
+    read
+}
+
+/// One piece, by the form it has.
+pub(super) fn judge(item: &EvidenceItem, image: &PinnedImage, trust: &Trust) -> Judged {
     match &item.content {
         EvidenceContent::SimpleSigning { payload, signature_b64, certificate_pem, chain_pem, rekor_bundle_json, rfc3161_json } => {
             let input = SimpleSigning {
@@ -24,11 +44,19 @@ fn judge(item: &EvidenceItem, image: &PinnedImage, trust: &Trust) -> Option<Sign
                 rekor_bundle_json: rekor_bundle_json.as_deref(),
                 rfc3161_json: rfc3161_json.as_deref(),
             };
-            sigstore::simple_signing(&input, image, trust).signature().cloned()
+            sigstore::simple_signing(&input, image, trust)
         }
-        EvidenceContent::Bundle { bytes, .. } => sigstore::bundle(bytes, image, trust).signature().cloned(),
-        // A `.att` envelope is an attestation by its place.
-        EvidenceContent::Dsse { .. } => None,
-        EvidenceContent::Unreadable { reason } => Some(SignatureState::Unreadable { reason: reason.clone() }),
+        EvidenceContent::Bundle { bytes, .. } => sigstore::bundle(bytes, image, trust),
+        EvidenceContent::Dsse { envelope, certificate_pem, chain_pem, rekor_bundle_json, rfc3161_json } => {
+            let input = Dsse {
+                envelope,
+                certificate_pem: certificate_pem.as_deref(),
+                chain_pem: chain_pem.as_deref(),
+                rekor_bundle_json: rekor_bundle_json.as_deref(),
+                rfc3161_json: rfc3161_json.as_deref(),
+            };
+            sigstore::dsse(&input, image, trust)
+        }
+        EvidenceContent::Unreadable { reason } => Judged::unreadable(reason.clone()),
     }
 }

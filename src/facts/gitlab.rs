@@ -1,5 +1,6 @@
 //! GitLab, read. Every look says found, absent or unreachable; an odd answer is unreachable, never half a fact.
 
+mod attestation;
 mod ci;
 mod recent;
 mod talk;

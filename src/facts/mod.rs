@@ -4,6 +4,7 @@ mod collect;
 mod evidence;
 pub mod gitlab;
 mod pieces;
+pub mod provenance;
 pub mod registry;
 pub mod sigstore;
 pub mod trust_root;
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 pub use pieces::pieces;
 
 use crate::event::{Event, Hint, What};
+use crate::model::attestation::PreviousBase;
 use crate::model::gitlab::{CommitSha, InstanceName, PipelineId, Project, ProjectKey};
 use crate::model::project::WatchedProject;
 use crate::model::{Digest, Repository};
@@ -44,6 +46,10 @@ pub trait Memory: Send + Sync {
 
     /// Whether this pipeline's ref was protected when it was first judged; `Absent` if it never was.
     async fn first_protection(&self, project: &ProjectKey, pipeline: PipelineId) -> Looked<bool>;
+
+    /// The base image of the release that passed last before this one, or last of all where the question is about no release;
+    /// `Absent` when there is none or it had none on record.
+    async fn previous_base(&self, project: &ProjectKey, image: &Repository, release: Option<&str>) -> Looked<PreviousBase>;
 }
 
 impl Looks {

@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
-use super::registry::{Evidence, EvidenceContent, EvidenceItem};
-use super::sigstore::{self, Content, Dsse, Judged, SimpleSigning, Trust, json};
+use super::evidence::judge;
+use super::registry::{Evidence, EvidenceItem};
+use super::sigstore::{self, Content, Judged, Trust, json};
 use crate::model::PinnedImage;
 use crate::verdict::inspection::{Piece, What};
 
@@ -28,34 +29,6 @@ pub fn pieces(evidence: &Evidence, image: &PinnedImage, trust: &Trust) -> Vec<Pi
         }
     };
     evidence.items.iter().map(piece).collect()
-}
-
-fn judge(item: &EvidenceItem, image: &PinnedImage, trust: &Trust) -> Judged {
-    match &item.content {
-        EvidenceContent::SimpleSigning { payload, signature_b64, certificate_pem, chain_pem, rekor_bundle_json, rfc3161_json } => {
-            let input = SimpleSigning {
-                payload,
-                signature_b64,
-                certificate_pem: certificate_pem.as_deref(),
-                chain_pem: chain_pem.as_deref(),
-                rekor_bundle_json: rekor_bundle_json.as_deref(),
-                rfc3161_json: rfc3161_json.as_deref(),
-            };
-            sigstore::simple_signing(&input, image, trust)
-        }
-        EvidenceContent::Bundle { bytes, .. } => sigstore::bundle(bytes, image, trust),
-        EvidenceContent::Dsse { envelope, certificate_pem, chain_pem, rekor_bundle_json, rfc3161_json } => {
-            let input = Dsse {
-                envelope,
-                certificate_pem: certificate_pem.as_deref(),
-                chain_pem: chain_pem.as_deref(),
-                rekor_bundle_json: rekor_bundle_json.as_deref(),
-                rfc3161_json: rfc3161_json.as_deref(),
-            };
-            sigstore::dsse(&input, image, trust)
-        }
-        EvidenceContent::Unreadable { reason } => Judged::unreadable(reason.clone()),
-    }
 }
 
 fn what(content: Content) -> What {

@@ -13,6 +13,7 @@ use crate::verdict::facts::{Looked, Service, Why, WhyKind};
 
 mod artifact;
 mod away;
+mod base;
 mod evidence;
 mod host;
 mod limits;

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 
 use gitlab::api::endpoint_prelude::{BodyError, Endpoint, JsonParams, Method, QueryParams};
 
-use crate::model::Timestamp;
 use crate::model::gitlab::{DiscussionId, MergeRequestIid, NoteId, ProjectId};
+use crate::model::{Digest, Timestamp};
 
 /// An endpoint given by its path.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,6 +69,16 @@ pub fn reply(project: ProjectId, merge_request: MergeRequestIid, discussion: &Di
 /// [A release](https://docs.gitlab.com/api/releases/#get-a-release-by-a-tag-name). The crate does not escape the tag.
 pub fn release(project: ProjectId, tag: &str) -> Built {
     Ok(get(format!("projects/{project}/releases/{}", escaped(tag))))
+}
+
+/// [The attestations of a subject](https://docs.gitlab.com/api/attestations/), by its sha256 (GitLab 18.5 and later).
+pub fn attestations(project: ProjectId, subject: &Digest) -> Built {
+    Ok(get(format!("projects/{project}/attestations/{}", subject.hex())))
+}
+
+/// [One attestation's bundle](https://docs.gitlab.com/api/attestations/) (GitLab 18.7 and later).
+pub fn attestation(project: ProjectId, iid: u64) -> Built {
+    Ok(get(format!("projects/{project}/attestations/{iid}/download")))
 }
 
 /// [A release's new description](https://docs.gitlab.com/api/releases/#update-a-release).

@@ -1,5 +1,6 @@
 //! The field's words as plain data: no I/O, no policy, no clock.
 
+pub mod attestation;
 pub mod digest;
 pub mod environment;
 pub mod gitlab;

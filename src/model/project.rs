@@ -34,6 +34,9 @@ pub struct WatchedImage {
     pub digest_file: Option<String>,
     /// At least one.
     pub signers: Vec<TrustedSigner>,
+    /// Whether policy asks for provenance: then GitLab's own attestations are looked for too.
+    #[serde(default)]
+    pub wants_provenance: bool,
 }
 
 /// `exact` or `prefix*`, matched against the whole value. Never a regular expression, never empty.

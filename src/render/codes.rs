@@ -39,8 +39,20 @@ pub const CODES: &[Code] = &[
     Code {
         code: "CS-PROV-MISSING",
         title: "nothing says which commit it was built from",
-        meaning: "Neither a signature nor a record ties the digest to a commit, so it cannot be compared with one.",
-        todo: "Ask about the release tag, or sign keyless in the release pipeline, so that the signature names the commit.",
+        meaning: "Neither a signature nor a record ties the digest to a commit, so it cannot be compared with one; or the policy asks for provenance, and none that verifies lies beside the image.",
+        todo: "Ask about the release tag, sign keyless in the release pipeline, so that the signature names the commit, or add the attest step to the job that builds the image.",
+    },
+    Code {
+        code: "CS-PROV-DIGEST",
+        title: "its provenance describes another image",
+        meaning: "A provenance statement lies beside the image, but its subject is other bytes.",
+        todo: "Release the image that the provenance describes, or attest this one in the pipeline that built it.",
+    },
+    Code {
+        code: "CS-LATE-ATTEST",
+        title: "its provenance was not made by the building pipeline",
+        meaning: "The provenance was signed by a job of another pipeline, or at a time when the job it names did not run. Whoever attests later was not there when the image was built.",
+        todo: "Move signing and attesting into the jobs of the release pipeline.",
     },
     Code {
         code: "CS-COMMIT",
@@ -71,6 +83,24 @@ pub const CODES: &[Code] = &[
         title: "it belongs to another project",
         meaning: "What is signed names another project than the one that releases the image.",
         todo: "Build the image in its own project. Copying an image between projects does not carry trust.",
+    },
+    Code {
+        code: "CS-RUNNER",
+        title: "it was built on a runner that may not release",
+        meaning: "The policy lists the runners that release jobs may run on, and GitLab says that this job ran on another one.",
+        todo: "Re-run the job on a trusted runner, or add the runner to `runners` in the policy.",
+    },
+    Code {
+        code: "CS-BASE-UNKNOWN",
+        title: "its base image is not recorded",
+        meaning: "Neither provenance that holds nor the image's annotations tell the digest of the image it was built on.",
+        todo: "Let the build record its base image, as a dependency in the provenance or as `org.opencontainers.image.base.digest`, then build again.",
+    },
+    Code {
+        code: "CS-BASE-CHANGED",
+        title: "its base image moved since the last release",
+        meaning: "The image stands on other bytes than the release before. The same commit on another base is a different build.",
+        todo: "Test it as a new build, then promote that digest.",
     },
     Code {
         code: "CS-REBUILT",

@@ -1,11 +1,12 @@
 //! A problem as one sentence that names it and one that says what to do.
 
 use super::phrase::Phrase;
+use super::story::time;
 use super::template::Values;
 use super::{Words, codes};
 use crate::model::Digest;
 use crate::model::gitlab::PipelineId;
-use crate::verdict::{About, PipelineFault, Problem, Service, Subject, Why, WhyKind};
+use crate::verdict::{About, LateFault, PipelineFault, Problem, Service, Subject, Why, WhyKind};
 
 /// What is wrong and what to do, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +53,11 @@ fn title(problem: &Problem) -> &'static str {
             PipelineFault::OtherCommit { .. } => "the release pipeline ran another commit",
             PipelineFault::NoReleaseJob { .. } => "the release pipeline holds no release job",
             PipelineFault::NotAsking { .. } => "the job that asks does not run in the release pipeline",
+            PipelineFault::OtherRun { .. } => "its provenance does not agree with GitLab's records",
         },
         Problem::Unavailable { why, .. } => unavailable_title(why),
+        Problem::NoProvenance { .. } => "it carries no provenance",
+        Problem::ProvOther { .. } => "somebody else signed its provenance",
         Problem::SigMissing { .. }
         | Problem::SigInvalid { .. }
         | Problem::SigOther { .. }
@@ -70,6 +74,11 @@ fn title(problem: &Problem) -> &'static str {
         | Problem::TagSplit { .. }
         | Problem::DigestFile { .. }
         | Problem::GitTagMissing { .. }
+        | Problem::ProvDigest { .. }
+        | Problem::LateAttest { .. }
+        | Problem::Runner { .. }
+        | Problem::BaseUnknown { .. }
+        | Problem::BaseChanged { .. }
         | Problem::RegistryAuth { .. } => codes::title(problem.code()),
     }
 }
@@ -134,6 +143,25 @@ impl Case<'_> {
                 sentence("problem/CS-SIG-ON-TAG", [("tag", name(tag)), ("digest", named), ("signed", signed)])
             }
             Problem::ProvMissing { digest: untied } => sentence("problem/CS-PROV-MISSING", [("digest", digest(untied))]),
+            Problem::NoProvenance { digest: bare, job } => {
+                sentence("problem/CS-PROV-MISSING.none", [("digest", digest(bare)), ("job", name(job))])
+            }
+            Problem::ProvDigest { described, digest: asked } => {
+                let (described, asked) = Phrase::digests(described, asked);
+                sentence("problem/CS-PROV-DIGEST", [("described", described), ("digest", asked)])
+            }
+            Problem::ProvOther { digest: signed, found, expected } => {
+                let (expected, found) = Phrase::values(expected, found);
+                sentence("problem/CS-SIG-OTHER.provenance", [("digest", digest(signed)), ("found", found), ("expected", expected)])
+            }
+            Problem::LateAttest { digest: attested, fault, pipeline } => self.late(attested, fault, *pipeline),
+            Problem::Runner { runner, job } => sentence("problem/CS-RUNNER", [("runner", name(runner)), ("job", name(job))]),
+            Problem::BaseUnknown { digest: bare } => sentence("problem/CS-BASE-UNKNOWN", [("digest", digest(bare))]),
+            Problem::BaseChanged { name: base, old, new, since } => {
+                let (old, new) = Phrase::digests(old, new);
+                let base = name(without_host(base));
+                sentence("problem/CS-BASE-CHANGED", [("base", base), ("old", old), ("new", new), ("since", name(since))])
+            }
             Problem::Commit { tag, expected, found } => {
                 let (expected, found) = Phrase::commits(expected, found);
                 sentence("problem/CS-COMMIT", [("tag", name(tag)), ("expected", expected), ("found", found)])
@@ -177,6 +205,16 @@ impl Case<'_> {
         }
     }
 
+    fn late(&self, attested: &Digest, fault: &LateFault, pipeline: Option<PipelineId>) -> Sentence {
+        let (digest, pipeline) = (("digest", Phrase::digest(attested)), ("pipeline", self.pipeline_or(pipeline, "the release pipeline")));
+        match fault {
+            LateFault::OtherJob { by } => sentence("problem/CS-LATE-ATTEST.job", [digest, pipeline, ("by", Phrase::value(by))]),
+            LateFault::OtherTime { job, at } => {
+                sentence("problem/CS-LATE-ATTEST.time", [digest, pipeline, ("job", Phrase::name(job)), ("time", time(*at))])
+            }
+        }
+    }
+
     fn pipeline_fault(&self, pipeline: Option<PipelineId>, fault: &PipelineFault, tag: Option<&str>) -> Sentence {
         let release = ("release", self.release(tag));
         let this = ("pipeline", self.pipeline_or(pipeline, "the release pipeline"));
@@ -193,6 +231,10 @@ impl Case<'_> {
             PipelineFault::OtherCommit { found, expected } => {
                 let (expected, found) = Phrase::commits(expected, found.as_str());
                 sentence("problem/CS-PIPELINE.other-commit", [this, release, ("found", found), ("expected", expected)])
+            }
+            PipelineFault::OtherRun { claimed, recorded } => {
+                let (recorded, claimed) = Phrase::values(recorded, claimed);
+                sentence("problem/CS-PIPELINE.other-run", [this, ("claimed", claimed), ("recorded", recorded)])
             }
             PipelineFault::NoReleaseJob { job } => sentence("problem/CS-PIPELINE.no-release-job", [this, ("job", Phrase::name(job))]),
             PipelineFault::NotAsking { job } => sentence("problem/CS-PIPELINE.not-asking", [this, ("job", Phrase::number(job.0))]),
@@ -248,4 +290,12 @@ fn unavailable(what: &str, why: &Why) -> Sentence {
 /// A repository as it is shown in notes: registry host names stay out of them.
 fn without_registry(repository: &str) -> &str {
     repository.split_once('/').map_or(repository, |(_, path)| path)
+}
+
+/// An image's name without a registry host, if it has one; `library/debian:12` has none.
+pub(super) fn without_host(name: &str) -> &str {
+    match name.split_once('/') {
+        Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => rest,
+        Some(_) | None => name,
+    }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Words;
+use crate::model::attestation::{AttestedAt, BaseSeen, BaseToldBy, ProvenanceSeen};
 use crate::model::signer::SignedBy;
 use crate::verdict::facts::MergeRequestFacts;
 use crate::verdict::{About, Finding, Looked, Subject, Verdict};
@@ -44,8 +45,8 @@ impl Words {
             })),
             "signer": subject.signer.as_ref().map(signer),
             "signature_layout": subject.layout.map(|layout| layout.word()),
-            "provenance": null,
-            "base_image": null,
+            "provenance": subject.provenance.as_ref().map(provenance),
+            "base_image": subject.base_image.as_ref().map(base_image),
             "merge_requests": subject.merge_requests.iter().map(merge_request).collect::<Vec<_>>(),
             "tests": subject.tests.map(|tests| json!({ "total": tests.total, "failed": tests.failed })),
             "promotions": [],
@@ -79,6 +80,39 @@ fn signer(by: &SignedBy) -> Value {
             json!({ "kind": "keyless", "identity": identity.san_uri, "issuer": identity.issuer, "key": null })
         }
     }
+}
+
+fn provenance(seen: &ProvenanceSeen) -> Value {
+    let (source, layout) = match seen.at {
+        AttestedAt::Registry(layout) => ("registry", Some(layout.word())),
+        AttestedAt::Gitlab => ("gitlab", None),
+    };
+    json!({
+        "predicate_type": seen.predicate_type.uri(),
+        "builder": seen.builder,
+        "build_type": seen.build_type,
+        "source": source,
+        "layout": layout,
+        "signer": signer(&seen.signed_by),
+        "signed_at": seen.signed_at,
+    })
+}
+
+/// `changed_since` names the release before if its base was another one, `unchanged_since` if it was the same.
+fn base_image(seen: &BaseSeen) -> Value {
+    let changed = seen.changed_since().map(|previous| &previous.release);
+    let previous = seen.previous.as_ref().map(|previous| &previous.release);
+    json!({
+        "name": seen.base.name,
+        "digest": seen.base.digest,
+        "source": match seen.base.told_by {
+            BaseToldBy::Provenance => "provenance",
+            BaseToldBy::Annotation => "annotation",
+        },
+        "changed_since": changed,
+        "unchanged_since": previous.filter(|_| changed.is_none()),
+        "previous_digest": seen.changed_since().map(|previous| previous.base.digest),
+    })
 }
 
 fn merge_request(facts: &MergeRequestFacts) -> Value {

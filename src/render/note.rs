@@ -84,7 +84,7 @@ impl Words {
             blocks.push(self.block("note/warnings", &Warnings { warnings }));
         }
         if verdict.outcome == Outcome::Passed {
-            blocks.push(self.block("note/rows", &Rows { rows: self.rows(verdict, place) }));
+            blocks.push(self.block("note/rows", &Rows { rows: self.rows(verdict, place, audience) }));
         } else {
             let failed = verdict.findings.iter().filter(|finding| stands_in_the_way(finding));
             let checks: Vec<_> = failed.take(MAX_VISIBLE_ROWS).map(|finding| check_row(finding, verdict, audience)).collect();
@@ -138,7 +138,7 @@ impl Words {
             None => tally,
         };
         let mut blocks = vec![];
-        let rows = if verdict.outcome == Outcome::Passed { vec![] } else { self.rows(verdict, place) };
+        let rows = if verdict.outcome == Outcome::Passed { vec![] } else { self.rows(verdict, place, audience) };
         if !rows.is_empty() {
             blocks.push(self.say("note/rows", &Rows { rows }));
         }

@@ -53,7 +53,7 @@ impl Words {
             }
             (None, Some(image)) => {
                 blocks.push(self.block("release/passed", &Values::from([("reference", Phrase::reference(image))])));
-                blocks.push(self.block("note/rows", &Rows { rows: self.rows(verdict, Place::Release) }));
+                blocks.push(self.block("note/rows", &Rows { rows: self.rows(verdict, Place::Release, Audience::Members) }));
                 blocks.push(self.block("release/tally", &Values::from([("tally", self.tally(verdict))])));
                 if let Some(block) = self.check_it_yourself(verdict, Audience::Members) {
                     blocks.push(self.block("release/folded", &Values::from([("block", block)])));

@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
+use super::explain::without_host;
 use super::inert::is_shell_plain;
 use super::phrase::Phrase;
 use super::template::Values;
 use super::{Audience, Explained, Words, explain};
+use crate::model::attestation::{AttestedAt, BaseSeen, BaseToldBy, ProvenanceSeen};
 use crate::model::gitlab::{GitRef, MergeRequestIid};
 use crate::model::signer::{KeylessIdentity, SignedBy};
 use crate::model::{PinnedImage, Timestamp};
@@ -43,6 +45,9 @@ pub fn check_name(check: Check) -> &'static str {
         Check::Source => "Pipeline source may release",
         Check::ReleaseJob => "Pipeline holds the release job",
         Check::BuiltOnce => "Built only once",
+        Check::Provenance => "Provenance by the release pipeline",
+        Check::BaseImage => "Base image on record",
+        Check::Runner => "Built on a trusted runner",
     }
 }
 
@@ -160,8 +165,8 @@ impl Words {
         }
     }
 
-    /// What is known of the commit, the merge requests, the build, the signer and the tests.
-    pub(super) fn rows(&self, verdict: &Verdict, place: Place) -> Vec<Row> {
+    /// What is known of the commit, the merge requests, the build, the signer, the base image, the provenance and the tests.
+    pub(super) fn rows(&self, verdict: &Verdict, place: Place, audience: Audience) -> Vec<Row> {
         let subject = &verdict.subject;
         let row = |label: &'static str, value: Phrase| Row { label: Phrase::own(label), value };
         let mut rows = vec![];
@@ -186,11 +191,58 @@ impl Words {
         if let Some(signer) = self.signer(verdict) {
             rows.push(row("Signed by", signer));
         }
+        if let Some(base) = &subject.base_image {
+            rows.push(row("Base image", self.base_image(base, audience)));
+        }
+        if let Some(provenance) = &subject.provenance {
+            rows.push(row("Provenance", self.provenance(provenance)));
+        }
         if let Some(tests) = subject.tests {
             let values = [("total", Phrase::number(tests.total)), ("failed", Phrase::number(tests.failed))];
             rows.push(row("Tests", self.say("item/tests", &Values::from(values))));
         }
         rows
+    }
+
+    fn base_image(&self, seen: &BaseSeen, audience: Audience) -> Phrase {
+        let base = &seen.base;
+        let mut told = match &base.name {
+            Some(name) => {
+                // The host of a base image's registry may be an internal one, as our own registry's.
+                let shown = match audience {
+                    Audience::Members => name.as_str(),
+                    Audience::Everyone => without_host(name),
+                };
+                self.say("item/base", &Values::from([("name", Phrase::name(shown)), ("digest", Phrase::digest(&base.digest))]))
+            }
+            None => Phrase::digest(&base.digest),
+        };
+        if let Some(previous) = &seen.previous {
+            let release = ("release", Phrase::name(&previous.release));
+            told = match seen.changed_since() {
+                None => self.say("item/base-unchanged", &Values::from([("base", told), release])),
+                Some(previous) => {
+                    let old = ("old", Phrase::digests(&previous.base.digest, &base.digest).0);
+                    self.say("item/base-changed", &Values::from([("base", told), old, release]))
+                }
+            };
+        }
+        match base.told_by {
+            BaseToldBy::Provenance => told,
+            BaseToldBy::Annotation => self.say("item/base-annotation", &Values::from([("base", told)])),
+        }
+    }
+
+    fn provenance(&self, seen: &ProvenanceSeen) -> Phrase {
+        let kind = ("type", Phrase::own(seen.predicate_type.name()));
+        let place = match seen.at {
+            AttestedAt::Registry(_) => ("place", Phrase::own("beside the image")),
+            AttestedAt::Gitlab => ("place", Phrase::own("kept by GitLab")),
+        };
+        match &seen.signed_by {
+            SignedBy::Key(name) => self.say("item/provenance-key", &Values::from([kind, place, ("name", Phrase::name(&name.0))])),
+            SignedBy::Keyless(_) => self.say("item/provenance-keyless", &Values::from([kind, place])),
+        }
     }
 
     fn merge_request(&self, facts: &MergeRequestFacts, place: Place) -> Phrase {
@@ -285,11 +337,13 @@ fn ref_kind(git_ref: &GitRef, protected: Option<bool>) -> Phrase {
     })
 }
 
-/// A check as a row of a table. For everyone's eyes the registry's host name is left out of its values.
+/// A check as a row of a table. For everyone's eyes the host name of the registry, and of a base
+/// image's, is left out of its values.
 pub(super) fn check_row(finding: &Finding, verdict: &Verdict, audience: Audience) -> CheckRow {
     let host = format!("{}/", verdict.subject.question.image.repository.registry);
     let shown = |value: &str| match audience {
         Audience::Members => value.to_owned(),
+        Audience::Everyone if finding.check == Check::BaseImage => without_host(value).replace(&host, ""),
         Audience::Everyone => value.replace(&host, ""),
     };
     let (expected, found) = Phrase::values(&shown(&finding.expected), &shown(&finding.found));

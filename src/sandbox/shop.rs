@@ -1,7 +1,10 @@
 //! One shop: a project with a protected release pipeline, its registry and its signing keys. The demo and the tests act in it.
 
+mod attest;
+
 use std::path::PathBuf;
 
+pub use attest::{BASE, base_digest};
 use bytes::Bytes;
 
 use super::authority::{Authority, Claims, GitlabJob, SandboxKey};
@@ -50,6 +53,8 @@ pub struct Shop {
     pub bot: UserId,
     pub bot_token: String,
     pub signing: Signing,
+    /// Whether the release job attests provenance as well, and the shop's policy demands it.
+    pub attests: bool,
 }
 
 impl Shop {
@@ -76,7 +81,13 @@ impl Shop {
             bot,
             bot_token,
             signing,
+            attests: false,
         })
+    }
+
+    /// The same shop, with an attest step in its release job.
+    pub fn attesting(self) -> Self {
+        Self { attests: true, ..self }
     }
 
     /// The `bot.toml` of this shop, as an operator would write it. Secrets come from the files `token` and `hook` beside it, the key from `release.pub`, the trust
@@ -85,6 +96,11 @@ impl Shop {
         let signer = match self.signing {
             Signing::LegacyKey | Signing::BundleKey | Signing::Nothing => "signer = \"release-key\"",
             Signing::Keyless => "signer = { oidc = \"main\" }",
+        };
+        let policy = if self.attests {
+            "\n[policy]\nprovenance = \"required\"\nbase_image = \"required\"\nbase_unchanged = \"warned\"\n"
+        } else {
+            ""
         };
         format!(
             r#"[server]
@@ -105,7 +121,7 @@ plain_http = true
 
 [signer.release-key]
 key_file = "release.pub"
-
+{policy}
 [[project]]
 path = "shop/api"
 image = "{host}/{IMAGE}"
@@ -136,8 +152,12 @@ environments = ["staging", "production"]
     /// Release duty pushes a tag; its pipeline builds, signs, and leaves the digest as an artifact.
     pub fn release(&self, tag: &str) -> std::io::Result<(PipelineId, Digest)> {
         let (pipeline, job) = self.push_tag(tag);
+        self.gitlab.world().run_job(job, None);
         let digest = self.build(tag, pipeline);
         self.sign(digest, job, tag)?;
+        if self.attests {
+            self.attest(digest, &self.provenance(digest, job, pipeline), job, tag)?;
+        }
         self.finish(pipeline, Some(digest));
         Ok((pipeline, digest))
     }

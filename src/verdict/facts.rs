@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::attestation::{Attested, BaseImage, PreviousBase};
 use crate::model::gitlab::{Commit, CommitSha, GitRef, Job, JobId, MergeRequest, Pipeline, PipelineId, Project, Tag, TestSummary, User};
 use crate::model::project::{WatchedImage, WatchedProject};
 use crate::model::signer::Signature;
@@ -148,12 +149,20 @@ pub struct Facts {
     pub digest: Looked<Digest>,
     /// Every signature found beside that digest, with what cryptography says; `Found(vec![])` is written `Absent`.
     pub signatures: Looked<Vec<Signature>>,
-    /// For each keyless signature with a run address, the job it names, as GitLab records it.
+    /// For each keyless signature and attestation with a run address, the job it names, as GitLab records it.
     pub signing_jobs: Vec<SigningJob>,
     /// Digests recorded before for this commit or this release; from the store. `Absent` means the record is there and empty.
     pub history: Looked<Vec<Sighting>>,
     pub merge_requests: Looked<Vec<MergeRequestFacts>>,
     pub tests: Looked<TestSummary>,
+    /// Every provenance statement found beside the digest, with what cryptography says; `Found(vec![])` is written `Absent`.
+    pub provenance: Looked<Vec<Attested>>,
+    /// The same out of GitLab's attestations API; `Absent` also where policy does not ask for provenance.
+    pub gitlab_provenance: Looked<Vec<Attested>>,
+    /// The base image by the image's own annotations.
+    pub base_image: Looked<BaseImage>,
+    /// The base image of the release before; from the store.
+    pub previous_base: Looked<PreviousBase>,
 }
 
 /// What the digest file says.

@@ -4,6 +4,7 @@ pub mod checks;
 pub mod facts;
 pub mod inspection;
 pub mod problem;
+mod runner;
 #[cfg(any(test, feature = "sandbox"))]
 pub mod testing;
 
@@ -11,8 +12,10 @@ use serde::{Deserialize, Serialize};
 
 pub use checks::{judge, judge_no_image};
 pub use facts::{About, Facts, Looked, Question, Service, Why, WhyKind};
-pub use problem::{PipelineFault, Problem, Rank};
+pub use problem::{LateFault, PipelineFault, Problem, Rank};
+pub use runner::TrustedRunner;
 
+use crate::model::attestation::{BaseSeen, ProvenanceSeen};
 use crate::model::gitlab::{Commit, Job, Pipeline, ProjectKey, TestSummary};
 use crate::model::signer::{Layout, SignedBy};
 use crate::model::{Digest, EnvironmentName, PinnedImage, Timestamp};
@@ -27,6 +30,14 @@ pub struct Policy {
     pub digest_file: Demand,
     /// What happens when the commit tag is missing. A commit tag that names other bytes always blocks.
     pub commit_tag: Demand,
+    /// What happens when no provenance holds. With [`Demand::Off`], one that holds is still shown.
+    pub provenance: Demand,
+    /// What happens when the base image is not recorded.
+    pub base_image: Demand,
+    /// What happens when the base image is not the one of the release before; [`Demand::Required`] blocks. It is shown in any case.
+    pub base_unchanged: Demand,
+    /// The runners that the release job may run on; `None` lets every runner release.
+    pub runners: Option<Vec<TrustedRunner>>,
 }
 
 /// How much a check that policy may soften counts.
@@ -38,15 +49,40 @@ pub enum Demand {
     Off,
 }
 
+impl Demand {
+    /// The stricter of two.
+    pub fn stricter(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Required, _) | (_, Self::Required) => Self::Required,
+            (Self::Warned, _) | (_, Self::Warned) => Self::Warned,
+            (Self::Off, Self::Off) => Self::Off,
+        }
+    }
+}
+
 impl Policy {
     /// A digest over the whole policy: a verdict names the policy it was made under.
     pub fn digest(&self) -> Digest {
-        let mut text = format!("v1 digest_file={:?} commit_tag={:?} sources=", self.digest_file, self.commit_tag);
+        let mut text = format!("v2 digest_file={:?} commit_tag={:?} sources=", self.digest_file, self.commit_tag);
         let mut sources = self.sources.clone();
         sources.sort();
         for source in sources {
             // Length-prefixed, so that no two lists make the same text.
             text.push_str(&format!("{}:{source},", source.len()));
+        }
+        text.push_str(&format!(
+            " provenance={:?} base_image={:?} base_unchanged={:?} runners=",
+            self.provenance, self.base_image, self.base_unchanged
+        ));
+        match &self.runners {
+            None => text.push_str("any"),
+            Some(runners) => {
+                let mut runners: Vec<_> = runners.iter().map(|runner| format!("{runner:?}")).collect();
+                runners.sort();
+                for runner in runners {
+                    text.push_str(&format!("{}:{runner},", runner.len()));
+                }
+            }
         }
         Digest::of(text.as_bytes())
     }
@@ -154,11 +190,17 @@ pub enum Check {
     ReleaseJob,
     /// No second digest was seen for this commit or release.
     BuiltOnce,
+    /// A signed statement of how the image was made, by a trusted signer and in the release pipeline, agrees with GitLab's records.
+    Provenance,
+    /// The base image is recorded, and the one of the release before.
+    BaseImage,
+    /// The release job ran on a trusted runner.
+    Runner,
 }
 
 impl Check {
     /// Every check, in reading order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::GitTag,
         Self::VersionTag,
         Self::CommitTag,
@@ -171,6 +213,9 @@ impl Check {
         Self::Source,
         Self::ReleaseJob,
         Self::BuiltOnce,
+        Self::Provenance,
+        Self::BaseImage,
+        Self::Runner,
     ];
 }
 
@@ -219,6 +264,11 @@ pub struct Subject {
     pub layout: Option<Layout>,
     pub merge_requests: Vec<MergeRequestFacts>,
     pub tests: Option<TestSummary>,
+    /// The provenance that holds.
+    #[serde(default)]
+    pub provenance: Option<ProvenanceSeen>,
+    #[serde(default)]
+    pub base_image: Option<BaseSeen>,
 }
 
 /// Proof that an image passed for an environment. Only [`Verdict::clear`] makes one, and only from a passed verdict.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::Why;
 use crate::model::gitlab::{CommitSha, JobId, PipelineId};
-use crate::model::{Digest, PinnedImage};
+use crate::model::{Digest, PinnedImage, Timestamp};
 
 /// What is wrong, with every value its sentence and next step need. One variant a code; codes are kept for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,20 @@ pub enum Problem {
     SigOnTag { tag: String, digest: Digest, signed: Digest },
     /// CS-PROV-MISSING: nothing signed or recorded ties the digest to a commit.
     ProvMissing { digest: Digest },
+    /// CS-PROV-MISSING: policy asks for provenance, and none that verifies is there.
+    NoProvenance { digest: Digest, job: String },
+    /// CS-PROV-DIGEST: provenance lies beside the image, and describes other bytes.
+    ProvDigest { described: Digest, digest: Digest },
+    /// CS-SIG-OTHER, of the provenance.
+    ProvOther { digest: Digest, found: String, expected: String },
+    /// CS-LATE-ATTEST: not made by the release pipeline while its job ran.
+    LateAttest { digest: Digest, fault: LateFault, pipeline: Option<PipelineId> },
+    /// CS-RUNNER
+    Runner { runner: String, job: String },
+    /// CS-BASE-UNKNOWN
+    BaseUnknown { digest: Digest },
+    /// CS-BASE-CHANGED
+    BaseChanged { name: String, old: Digest, new: Digest, since: String },
     /// CS-COMMIT
     Commit { tag: String, expected: CommitSha, found: String },
     /// CS-PIPELINE
@@ -50,6 +64,16 @@ pub enum Problem {
     Unavailable { what: String, why: Why },
 }
 
+/// How an attestation was made elsewhere or too late.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "snake_case")]
+pub enum LateFault {
+    /// By something else than a job of the release pipeline.
+    OtherJob { by: String },
+    /// Outside the time in which its job ran.
+    OtherTime { job: String, at: Timestamp },
+}
+
 /// What is wrong with a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case")]
@@ -73,6 +97,11 @@ pub enum PipelineFault {
     NotAsking {
         job: JobId,
     },
+    /// The provenance names another job, pipeline or runner than GitLab's own record.
+    OtherRun {
+        claimed: String,
+        recorded: String,
+    },
 }
 
 /// In which order reasons take the headline (words.md): rights, could not check, tampered, wrong path, missing.
@@ -93,7 +122,13 @@ impl Problem {
             Self::SigInvalid { .. } => "CS-SIG-INVALID",
             Self::SigOther { .. } => "CS-SIG-OTHER",
             Self::SigOnTag { .. } => "CS-SIG-ON-TAG",
-            Self::ProvMissing { .. } => "CS-PROV-MISSING",
+            Self::ProvMissing { .. } | Self::NoProvenance { .. } => "CS-PROV-MISSING",
+            Self::ProvDigest { .. } => "CS-PROV-DIGEST",
+            Self::ProvOther { .. } => "CS-SIG-OTHER",
+            Self::LateAttest { .. } => "CS-LATE-ATTEST",
+            Self::Runner { .. } => "CS-RUNNER",
+            Self::BaseUnknown { .. } => "CS-BASE-UNKNOWN",
+            Self::BaseChanged { .. } => "CS-BASE-CHANGED",
             Self::Commit { .. } => "CS-COMMIT",
             Self::Pipeline { .. } => "CS-PIPELINE",
             Self::RefUnprotected { .. } => "CS-REF-UNPROTECTED",
@@ -120,15 +155,22 @@ impl Problem {
             | Self::Rebuilt { .. }
             | Self::DigestFile { says: Some(_), .. }
             | Self::SigInvalid { .. }
-            | Self::SigOnTag { .. } => Rank::Tampered,
+            | Self::SigOnTag { .. }
+            | Self::ProvDigest { .. } => Rank::Tampered,
             Self::SigOther { .. }
             | Self::Commit { .. }
             | Self::Pipeline { .. }
             | Self::RefUnprotected { .. }
             | Self::Source { .. }
-            | Self::Project { .. } => Rank::WrongPath,
+            | Self::Project { .. }
+            | Self::ProvOther { .. }
+            | Self::LateAttest { .. }
+            | Self::Runner { .. }
+            | Self::BaseChanged { .. } => Rank::WrongPath,
             Self::SigMissing { .. }
             | Self::ProvMissing { .. }
+            | Self::NoProvenance { .. }
+            | Self::BaseUnknown { .. }
             | Self::TagMissing { .. }
             | Self::GitTagMissing { .. }
             // A file that names no digest contradicts nothing.

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used)] // constants, parsed in every test run; not in the release image
 
 use super::facts::{About, DigestFile, Facts, Looked, MergeRequestFacts, Question, Sighting, SigningJob, TagLook, TagRole};
-use super::{Demand, Policy, Service, Why, WhyKind};
+use super::{Demand, Policy, Service, TrustedRunner, Why, WhyKind};
+use crate::model::attestation::{
+    Attested, AttestedAt, BaseImage, BaseToldBy, ImageUsed, PredicateType, PreviousBase, Provenance, RunnerClaim, Source,
+};
 use crate::model::gitlab::{
     CiStatus, Commit, CommitSha, GitRef, InstanceName, Job, JobId, MergeRequest, MergeRequestIid, MergeRequestState, Pipeline, PipelineId,
     Project, ProjectId, ProjectKey, ProjectPath, Runner, RunnerId, Tag, TestSummary, User, UserId,
@@ -71,9 +74,28 @@ pub fn signature(state: SignatureState) -> Signature {
     Signature { layout: Layout::Referrers, manifest: Digest::of(b"a signature manifest"), state }
 }
 
-/// The strictest policy.
+/// The strictest policy about image, signature and pipeline; provenance, base image and runner are not asked about.
 pub fn good_policy() -> Policy {
-    Policy { sources: vec!["push".into(), "web".into()], digest_file: Demand::Required, commit_tag: Demand::Required }
+    Policy {
+        sources: vec!["push".into(), "web".into()],
+        digest_file: Demand::Required,
+        commit_tag: Demand::Required,
+        provenance: Demand::Off,
+        base_image: Demand::Off,
+        base_unchanged: Demand::Off,
+        runners: None,
+    }
+}
+
+/// The same, with everything asked about.
+pub fn strict_policy() -> Policy {
+    Policy {
+        provenance: Demand::Required,
+        base_image: Demand::Required,
+        base_unchanged: Demand::Required,
+        runners: Some(vec![TrustedRunner::Id(RunnerId(2))]),
+        ..good_policy()
+    }
 }
 
 /// A release that passes, signed with a key.
@@ -108,6 +130,10 @@ pub fn good_facts() -> Facts {
         history: Looked::Absent,
         merge_requests: Looked::Found(vec![merge_request()]),
         tests: Looked::Found(TestSummary { total: 120, failed: 0 }),
+        provenance: Looked::Absent,
+        gitlab_provenance: Looked::Absent,
+        base_image: Looked::Absent,
+        previous_base: Looked::Absent,
     }
 }
 
@@ -123,6 +149,55 @@ pub fn good_keyless_facts() -> Facts {
         pipeline: Looked::Found(pipeline()),
     }];
     facts
+}
+
+/// A release that passes under [`strict_policy`]: signed and attested with a key.
+pub fn attested_facts() -> Facts {
+    let mut facts = good_facts();
+    facts.provenance = Looked::Found(vec![attested(SignedBy::Key(SignerName(KEY.into())))]);
+    facts.previous_base = Looked::Found(PreviousBase {
+        release: "v1.8.1".into(),
+        base: BaseImage { name: Some("debian:12-slim".into()), digest: base_digest(), told_by: BaseToldBy::Provenance },
+    });
+    facts
+}
+
+/// The same, keyless.
+pub fn attested_keyless_facts() -> Facts {
+    let Facts { previous_base, .. } = attested_facts();
+    let mut facts = good_keyless_facts();
+    let mut by_pipeline = attested(SignedBy::Keyless(Box::new(identity())));
+    by_pipeline.signed_at = Some(at("13:41"));
+    facts.provenance = Looked::Found(vec![by_pipeline]);
+    facts.previous_base = previous_base;
+    facts
+}
+
+/// A verified provenance by this signer.
+pub fn attested(by: SignedBy) -> Attested {
+    Attested { at: AttestedAt::Registry(Layout::Referrers), state: SignatureState::Verified(by), signed_at: None, says: Some(provenance()) }
+}
+
+/// What the provenance of the good image says.
+pub fn provenance() -> Provenance {
+    Provenance {
+        predicate_type: PredicateType::SlsaV1,
+        subjects: vec![image_digest()],
+        builder: format!("{WEB}/-/runners/2"),
+        build_type: "https://slsa.example.com/gitlab-job/v1".into(),
+        sources: vec![Source { uri: WEB.into(), commit: Some(commit()) }],
+        job_name: Some("release_image".into()),
+        job: Some(JobId(21)),
+        run_in: Some(WEB.into()),
+        pipeline: Some(PipelineId(88213)),
+        runner: Some(RunnerClaim { project: WEB.into(), id: RunnerId(2) }),
+        images: vec![ImageUsed { name: Some("debian:12-slim".into()), digest: base_digest() }],
+    }
+}
+
+/// The digest of the base image.
+pub fn base_digest() -> Digest {
+    Digest::of(b"debian:12-slim of May")
 }
 
 /// The image of a branch pipeline that passes: no Git tag, no version tag.
@@ -229,6 +304,7 @@ fn watched_image() -> WatchedImage {
         release_job: "release_image".into(),
         digest_file: Some("image-digest.txt".into()),
         signers: vec![TrustedSigner { name: SignerName(KEY.into()), kind: SignerKind::Key { pem: "a public key".into() } }],
+        wants_provenance: true,
     }
 }
 

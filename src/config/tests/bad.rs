@@ -80,6 +80,9 @@ fn wrong_kinds_say_what_is_accepted() {
         ("commit_tag = \"{branch}\"\n", "project[0].commit_tag", &["{short_sha}"]),
         ("digest_file = \"../x\"\n", "project[0].digest_file", &["artifacts"]),
         ("policy = { sources = [] }\n", "project[0].policy.sources", &["empty list"]),
+        ("policy = { runners = [] }\n", "project[0].policy.runners", &["empty list"]),
+        ("policy = { runners = [\"#\"] }\n", "project[0].policy.runners[0]", &["no number"]),
+        ("policy = { provenance = \"blocked\" }\n", "project[0].policy.provenance", &["one of \"required\", "]),
         ("policy = { sources = [\"merge_request_event\"] }\n", "project[0].policy.sources[0]", &["one of \"push\", "]),
         ("policy = { digest_file = \"maybe\" }\n", "project[0].policy.digest_file", &["one of \"required\", \"warned\", \"off\""]),
         ("profile = \"services\"\n", "project[0].profile", &["no [profile.services]", "there is no [profile.NAME] at all"]),
@@ -218,6 +221,11 @@ fn the_strictest_policy_counts_and_an_impossible_one_stops() {
     assert_eq!((&off.watched.images[0].digest_file, &off.watched.images[0].commit_tag), (&None, &None), "what is off is not looked for");
     assert_eq!(policy("sources = [\"push\", \"web\"]", "sources = [\"web\", \"api\"]").policy.sources, ["web"]);
     check(&text("sources = [\"push\"]", "sources = [\"web\"]"), &[(4, "project[0]", &["no pipeline source may release"])]);
+    let runners = policy("runners = [\"#1\", \"a\"]", "runners = [\"a\", \"b\"]").policy.runners;
+    assert_eq!(runners, Some(vec![TrustedRunner::Description("a".into())]));
+    check(&text("runners = [\"#1\"]", "runners = [\"1\"]"), &[(4, "project[0]", &["no runner may release"])]);
+    let demands = policy("provenance = \"required\"\nbase_image = \"warned\"", "provenance = \"off\", base_unchanged = \"warned\"").policy;
+    assert_eq!((demands.provenance, demands.base_image, demands.base_unchanged), (Demand::Required, Demand::Warned, Demand::Warned));
 }
 
 #[test]

@@ -276,3 +276,34 @@ async fn the_catch_up_asks_for_what_is_new() {
         "{targets:?}"
     );
 }
+
+#[tokio::test]
+async fn attestations_are_read_by_their_number_within_bounds() {
+    let subject = crate::model::Digest::of(b"image");
+    let row = |iid: u64, status: &str, kind: &str| {
+        json!({"iid": iid, "status": status, "predicate_type": kind, "subject_digest": subject.hex(),
+            "download_url": "https://elsewhere.example/steal"})
+    };
+    let (v1, sbom) = ("https://slsa.dev/provenance/v1", "https://spdx.dev/Document");
+    let look = async |rows: Value| {
+        let list: &'static str = Box::leak(format!("GET /projects/7/attestations/{}", subject.hex()).into_boxed_str());
+        let (world, gitlab) = world(vec![(list, rows), ("GET /projects/7/attestations/2/download", json!({"a": "bundle"}))]).await;
+        let looked = gitlab.provenance_bundles(P, &subject).await;
+        assert!(world.asked().iter().all(|asked| asked.target.starts_with("/api/v4/projects/7/attestations/")), "{:?}", world.asked());
+        looked
+    };
+    assert_eq!(
+        look(json!([row(1, "error", v1), row(2, "success", v1), row(3, "success", sbom)])).await,
+        Looked::Found(vec![br#"{"a":"bundle"}"#.to_vec()])
+    );
+    for nothing in [json!([]), json!([row(3, "success", sbom)]), json!([row(4, "success", v1)])] {
+        assert_eq!(look(nothing.clone()).await, Looked::Absent, "{nothing}");
+    }
+    let many: Vec<_> = (0..9).map(|iid| row(iid, "success", v1)).collect();
+    assert_eq!(kind(&look(json!(many)).await), Some(WhyKind::TooLarge));
+    let mut stranger = row(2, "success", v1);
+    stranger["subject_digest"] = json!("00");
+    assert_eq!(kind(&look(json!([stranger])).await), Some(WhyKind::Unreadable));
+    assert_eq!(kind(&look(json!({"message": "x"})).await), Some(WhyKind::Unreadable));
+    assert_eq!(world(vec![]).await.1.provenance_bundles(P, &subject).await, Looked::Absent);
+}

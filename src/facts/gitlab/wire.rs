@@ -141,6 +141,16 @@ impl From<Release> for model::Release {
     }
 }
 
+/// A row of the attestations of a digest.
+#[derive(Debug, Deserialize)]
+pub struct Attestation {
+    pub iid: u64,
+    pub status: String,
+    pub predicate_type: String,
+    /// 64 hex digits.
+    pub subject_digest: String,
+}
+
 #[derive(Debug, Deserialize)]
 pub struct Member {
     #[serde(flatten)]

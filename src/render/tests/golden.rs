@@ -43,6 +43,14 @@ fn passed_with_warning(outside: &Outside) -> Verdict {
     verdict
 }
 
+fn passed_with_annotated_base(outside: &Outside) -> Verdict {
+    let mut verdict = passed(outside);
+    let base = base(outside, b"base", crate::model::attestation::BaseToldBy::Annotation);
+    let previous = crate::model::attestation::PreviousBase { release: "v1.8.1".into(), base: base.clone() };
+    verdict.subject.base_image = Some(crate::model::attestation::BaseSeen { base, previous: Some(previous) });
+    verdict
+}
+
 /// A second image of the same project.
 fn worker(mut verdict: Verdict) -> Verdict {
     let repository: crate::model::Repository = "registry.example.com/shop/worker".parse().unwrap();
@@ -64,6 +72,8 @@ fn sticky_notes_read_well() {
     check("sticky-passed-keyless.md", &note(&usual(passed_keyless), Audience::Members));
     check("sticky-passed-public.md", &note(&usual(passed_keyless), Audience::Everyone));
     check("sticky-passed-with-warning.md", &note(&usual(passed_with_warning), Audience::Members));
+    check("sticky-passed-attested.md", &note(&usual(attested), Audience::Members));
+    check("sticky-passed-annotated-base.md", &note(&usual(passed_with_annotated_base), Audience::Everyone));
     check("sticky-blocked.md", &note(&usual(tag_moved), Audience::Members));
     check("sticky-could-not-check.md", &note(&usual(unreachable), Audience::Members));
     check("sticky-waiting.md", &note(&usual(not_ended), Audience::Members));
@@ -92,6 +102,7 @@ fn release_sections_read_well() {
     let section = |verdicts: &[Verdict]| words().release_section(verdicts);
     check("release-passed.md", &section(&usual(passed)));
     check("release-passed-keyless.md", &section(&usual(passed_keyless)));
+    check("release-passed-attested.md", &section(&usual(attested)));
     check("release-blocked.md", &section(&usual(tag_moved)));
     check("release-could-not-check.md", &section(&usual(unreachable)));
     check("release-waiting.md", &section(&usual(not_ended)));
@@ -207,6 +218,7 @@ fn json_holds_every_key_of_the_contract() {
     let json = |verdict: &Verdict| words.verdict_json("0197-1", verdict);
     let pretty = |verdict: &Verdict| serde_json::to_string_pretty(&json(verdict)).unwrap() + "\n";
     check("verdict-passed.json", &pretty(&passed_keyless(&Outside::usual())));
+    check("verdict-attested.json", &pretty(&attested(&Outside::usual())));
     check("verdict-blocked.json", &pretty(&tag_moved(&Outside::usual())));
     check("verdict-could-not-check.json", &pretty(&unreachable(&Outside::usual())));
     const KEYS: &str = "id outcome code headline next_step image digest tag project environment as_of policy trust_root checks commit \
@@ -246,9 +258,11 @@ fn an_outage_never_reads_as_unsigned_and_nothing_else_as_passed() {
 #[test]
 fn a_public_note_names_no_registry() {
     let words = words();
-    for make in [passed, passed_keyless, tag_moved, unreachable, not_ended] {
+    for make in [passed, passed_keyless, attested, tag_moved, unreachable, not_ended] {
         let mut verdicts = usual(make);
         verdicts[0].findings.push(finding(Check::Identity, CheckOutcome::Blocked, ("none", &image().to_string()), None));
+        let based = format!("registry.example.com/base/debian:12 at {}", digest());
+        verdicts[0].findings.push(finding(Check::BaseImage, CheckOutcome::Passed, (&based, &based), None));
         for text in [words.sticky_note(MR, &verdicts, Audience::Everyone), words.reply(MR, &verdicts, Audience::Everyone)] {
             assert!(!text.contains("registry.example.com"), "{text}");
         }

@@ -1,5 +1,6 @@
 //! Verdicts made by hand.
 
+use crate::model::attestation::*;
 use crate::model::gitlab::*;
 use crate::model::project::{Pattern, TagTemplate, WatchedImage, WatchedProject};
 use crate::model::signer::{KeylessIdentity, Layout, SignedBy, SignerKind, SignerName, TrustedSigner};
@@ -41,6 +42,7 @@ pub struct Outside {
     pub found: String,
     pub signer: String,
     pub url: String,
+    pub base: String,
 }
 
 impl Outside {
@@ -54,6 +56,7 @@ impl Outside {
             found: "v1.8.2".into(),
             signer: "release-key".into(),
             url: PROJECT_URL.into(),
+            base: "registry.example.com/base/debian:12-slim".into(),
         }
     }
 
@@ -69,12 +72,35 @@ impl Outside {
             found: text(),
             signer: text(),
             url: format!("{PROJECT_URL}/{}", text()),
+            base: text(),
         }
     }
 }
 
 pub fn key(outside: &Outside) -> SignedBy {
     SignedBy::Key(SignerName(outside.signer.clone()))
+}
+
+/// The verdict with provenance and a base image.
+pub fn attested(outside: &Outside) -> Verdict {
+    let mut verdict = passed(outside);
+    verdict.subject.provenance = Some(ProvenanceSeen {
+        predicate_type: PredicateType::SlsaV1,
+        builder: format!("{}/-/runners/2", outside.url),
+        build_type: "https://slsa.example.com/gitlab-job/v1".into(),
+        at: AttestedAt::Registry(Layout::FallbackTag),
+        signed_by: keyless(outside),
+        signed_at: Some("2026-05-04T13:41:00Z".parse().unwrap()),
+    });
+    verdict.subject.base_image = Some(BaseSeen {
+        base: base(outside, b"base of May", BaseToldBy::Provenance),
+        previous: Some(PreviousBase { release: outside.tag.clone(), base: base(outside, b"base of April", BaseToldBy::Provenance) }),
+    });
+    verdict
+}
+
+pub fn base(outside: &Outside, bytes: &[u8], told_by: BaseToldBy) -> BaseImage {
+    BaseImage { name: Some(outside.base.clone()), digest: Digest::of(bytes), told_by }
 }
 
 pub fn keyless(outside: &Outside) -> SignedBy {
@@ -95,6 +121,7 @@ fn question(outside: &Outside) -> Question {
         release_job: outside.job.clone(),
         digest_file: Some("image-digest.txt".into()),
         signers: vec![TrustedSigner { name: SignerName(outside.signer.clone()), kind: SignerKind::Key { pem: "x".into() } }],
+        wants_provenance: true,
     };
     let project = WatchedProject {
         instance: InstanceName("main".into()),
@@ -167,6 +194,8 @@ pub fn subject(outside: &Outside) -> Subject {
             merge_request(409, outside, Looked::Found(vec![])),
         ],
         tests: Some(crate::model::gitlab::TestSummary { total: 212, failed: 0 }),
+        provenance: None,
+        base_image: None,
     }
 }
 
@@ -264,6 +293,19 @@ pub fn problems(outside: &Outside) -> Vec<Problem> {
         Problem::SigOther { digest: digest(), found: found.clone(), expected: "release-key".into() },
         Problem::SigOnTag { tag: tag.clone(), digest: digest(), signed: other_digest() },
         Problem::ProvMissing { digest: digest() },
+        Problem::NoProvenance { digest: digest(), job: job.clone() },
+        Problem::ProvDigest { described: other_digest(), digest: digest() },
+        Problem::ProvOther { digest: digest(), found: found.clone(), expected: "release-key".into() },
+        Problem::LateAttest { digest: digest(), fault: LateFault::OtherJob { by: found.clone() }, pipeline: Some(pipeline) },
+        Problem::LateAttest {
+            digest: digest(),
+            fault: LateFault::OtherTime { job: job.clone(), at: "2026-05-05T09:00:00Z".parse().unwrap() },
+            pipeline: None,
+        },
+        Problem::Runner { runner: outside.runner.clone(), job: job.clone() },
+        Problem::BaseUnknown { digest: digest() },
+        Problem::BaseChanged { name: outside.base.clone(), old: digest(), new: other_digest(), since: tag.clone() },
+        fault(PipelineFault::OtherRun { claimed: found.clone(), recorded: "pipeline #88213".into() }),
         Problem::Commit { tag: tag.clone(), expected: sha(), found: other_sha().to_string() },
         Problem::Commit { tag: tag.clone(), expected: sha(), found: found.clone() },
         Problem::Pipeline { pipeline: None, fault: PipelineFault::Missing, tag: Some(tag.clone()) },

@@ -7,14 +7,29 @@ use uuid::Uuid;
 use super::super::{Space, StoreError};
 use super::{Entry, Ledger, LedgerError, index};
 use crate::effects::{Done, Effect};
+use crate::model::attestation::PreviousBase;
 use crate::model::gitlab::{CommitSha, MergeRequestIid, NoteId, PipelineId, ProjectKey};
 use crate::model::{Digest, Repository, Timestamp};
-use crate::verdict::Verdict;
 use crate::verdict::facts::Sighting;
+use crate::verdict::{Outcome, Verdict};
 
 /// Sightings of one commit or release. Rebuilding a release that often is an incident, and an answer that left some out would
 /// be wrong, so more is an error.
 const MAX_SIGHTINGS: usize = 1_000;
+
+/// Sightings of an image's newest releases that are read first, and those that are read at all to find what came before an old one.
+const RELEASES_NEAR: usize = 8;
+const RELEASES_BACK: usize = 256;
+
+/// Newest verdicts of a release among which one that passed is looked for.
+const VERDICTS_BACK: usize = 32;
+
+fn release_of(entry: Entry) -> Option<String> {
+    match entry {
+        Entry::Seen { sighting, .. } => sighting.release,
+        Entry::Verdict { .. } | Entry::Intended { .. } | Entry::Done { .. } | Entry::NotDone { .. } | Entry::Command(_) => None,
+    }
+}
 
 impl Ledger {
     /// Every digest seen for this commit or this release of an image, first seen first, each once.
@@ -81,10 +96,7 @@ impl Ledger {
         digest: &Digest,
     ) -> Result<Option<String>, LedgerError> {
         let entries = self.found(Space::Sighting, &index::released(project, image, digest), 1).await?;
-        Ok(entries.into_iter().find_map(|(_, entry)| match entry {
-            Entry::Seen { sighting, .. } => sighting.release,
-            Entry::Verdict { .. } | Entry::Intended { .. } | Entry::Done { .. } | Entry::NotDone { .. } | Entry::Command(_) => None,
-        }))
+        Ok(entries.into_iter().find_map(|(_, entry)| release_of(entry)))
     }
 
     /// The id of our sticky note on a merge request: as we wrote it, never as GitLab's text has it (SR-11).
@@ -161,6 +173,44 @@ impl Ledger {
         release: &str,
     ) -> Result<Option<(Uuid, Verdict)>, LedgerError> {
         Ok(self.verdicts(&index::verdict_place(project, image, release), 1).await?.pop())
+    }
+
+    /// The base image of the release that passed first before this one did; without a release, or before it passed at all, of the
+    /// one that passed first last. A release that passes again later does not become the newest by that.
+    pub async fn previous_base(
+        &self,
+        project: &ProjectKey,
+        image: &Repository,
+        release: Option<&str>,
+    ) -> Result<Option<PreviousBase>, LedgerError> {
+        let Some(before) = self.release_before(project, image, release).await? else { return Ok(None) };
+        let verdicts = self.verdicts(&index::verdict_place(project, image, &before), VERDICTS_BACK).await?;
+        let passed = verdicts.into_iter().map(|(_, verdict)| verdict).find(|verdict| verdict.outcome == Outcome::Passed);
+        let base = passed.and_then(|verdict| verdict.subject.base_image).map(|seen| seen.base);
+        Ok(base.map(|base| PreviousBase { release: before, base }))
+    }
+
+    async fn release_before(&self, project: &ProjectKey, image: &Repository, release: Option<&str>) -> Result<Option<String>, LedgerError> {
+        let known = match release {
+            Some(release) => !self.found(Space::Sighting, &index::by_release(project, image, release), 1).await?.is_empty(),
+            None => false,
+        };
+        // Mostly the newest release is asked about; only for an old one the long way back is read.
+        for limit in [RELEASES_NEAR, RELEASES_BACK] {
+            let seen = self.found(Space::Sighting, &index::by_image(project, image), limit).await?;
+            let whole = seen.len() < limit;
+            let releases: Vec<String> = seen.into_iter().filter_map(|(_, entry)| release_of(entry)).collect();
+            let own = releases.iter().rposition(|seen| Some(seen.as_str()) == release);
+            let older = match own {
+                Some(at) => &releases[at + 1..],
+                None if known => &[],
+                None => &releases[..],
+            };
+            if whole || !older.is_empty() {
+                return Ok(older.first().cloned());
+            }
+        }
+        Ok(None)
     }
 
     async fn verdicts(&self, prefix: &str, limit: usize) -> Result<Vec<(Uuid, Verdict)>, LedgerError> {

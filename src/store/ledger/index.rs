@@ -26,6 +26,11 @@ pub(super) fn by_release(project: &ProjectKey, image: &Repository, release: &str
     format!("release/{}/", name((project, image, release)))
 }
 
+/// Every digest that an image passed with, whatever the release.
+pub(super) fn by_image(project: &ProjectKey, image: &Repository) -> String {
+    format!("image/{}/", name((project, image)))
+}
+
 pub(super) fn released(project: &ProjectKey, image: &Repository, digest: &Digest) -> String {
     format!("released/{}/", name((project, image, digest)))
 }
@@ -91,6 +96,7 @@ pub(super) async fn add(store: &dyn Store, seq: u64, entry: &Entry) -> Result<()
                 keys.push((Space::Sighting, oldest_first(&by_commit(project, image, commit))));
             }
             if let Some(release) = &sighting.release {
+                keys.push((Space::Sighting, newest_first(&by_image(project, image))));
                 keys.push((Space::Sighting, oldest_first(&by_release(project, image, release))));
                 keys.push((Space::Sighting, oldest_first(&released(project, image, &sighting.digest))));
             }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::effects::{Done, Effect, Emoji, StatusState};
+use crate::model::attestation::{BaseImage, BaseSeen, BaseToldBy};
 use crate::model::gitlab::{CommitSha, InstanceName, MergeRequestIid, NoteId, PipelineId, ProjectId, ProjectPath, UserId};
 use crate::model::project::{Pattern, TagTemplate, WatchedImage, WatchedProject};
 use crate::model::{PinnedImage, Timestamp};
@@ -36,6 +37,7 @@ fn sighting(bytes: &str, commit_digit: char, release: Option<&str>) -> Sighting 
 
 fn verdict(bytes: &str, tag: &str, second: i64) -> Verdict {
     let watched = WatchedImage {
+        wants_provenance: false,
         name: "api".into(),
         repository: image(),
         version_tag: TagTemplate::parse("{tag}").unwrap(),
@@ -75,6 +77,8 @@ fn verdict(bytes: &str, tag: &str, second: i64) -> Verdict {
             layout: None,
             merge_requests: vec![],
             tests: None,
+            provenance: None,
+            base_image: None,
         },
     }
 }
@@ -112,6 +116,45 @@ async fn changed(store: &Arc<dyn Store>, change: impl Fn(u64, Vec<u8>) -> Option
     let head = store.get(Space::Ledger, HEAD).await.unwrap().unwrap();
     copy.put(Space::Ledger, HEAD, &head).await.unwrap();
     copy
+}
+
+#[tokio::test]
+async fn the_release_before_is_the_one_that_passed_first_before() {
+    let ledger = open(&memory()).await;
+    let previous = async |release: Option<&str>| {
+        let found = ledger.previous_base(&project(), &image(), release).await.unwrap();
+        found.map(|previous| (previous.release, previous.base.digest))
+    };
+    let release = async |tag: &str, base: Option<&str>, outcome: Outcome| {
+        let mut judged = verdict(tag, tag, 1);
+        judged.outcome = outcome;
+        let base = base.map(|base| BaseImage { name: None, digest: Digest::of(base.as_bytes()), told_by: BaseToldBy::Annotation });
+        judged.subject.base_image = base.map(|base| BaseSeen { base, previous: None });
+        ledger.record_verdict(&judged).await.unwrap();
+        if outcome == Outcome::Passed {
+            ledger.record_sighting(&project(), &image(), &sighting(tag, 'a', Some(tag))).await.unwrap();
+        }
+    };
+    let of = |tag: &str, base: &str| Some((tag.to_owned(), Digest::of(base.as_bytes())));
+    assert_eq!(previous(Some("v1")).await, None);
+    release("v1", Some("one"), Outcome::Passed).await;
+    assert_eq!(previous(Some("v1")).await, None, "no release comes before the first");
+    release("v2", Some("blocked"), Outcome::Blocked).await;
+    assert_eq!((previous(Some("v2")).await, previous(None).await), (of("v1", "one"), of("v1", "one")), "what did not pass is no release");
+    release("v2", Some("two"), Outcome::Passed).await;
+    assert_eq!((previous(Some("v2")).await, previous(Some("v3")).await), (of("v1", "one"), of("v2", "two")));
+    // Judged again, with another story since: the order stays, and the newest that passed tells the base.
+    release("v1", Some("one again"), Outcome::Passed).await;
+    release("v1", None, Outcome::CouldNotCheck).await;
+    assert_eq!((previous(Some("v1")).await, previous(Some("v2")).await), (None, of("v1", "one again")));
+    assert_eq!(previous(Some("v3")).await, of("v2", "two"));
+    for count in 0..20 {
+        release(&format!("w{count}"), None, Outcome::Passed).await;
+    }
+    assert_eq!((previous(Some("v2")).await, previous(Some("w0")).await), (of("v1", "one again"), of("v2", "two")), "the long way back");
+    assert_eq!(previous(Some("w9")).await, None, "the release before had no base on record");
+    ledger.rebuild().await.unwrap();
+    assert_eq!(previous(Some("v2")).await, of("v1", "one again"));
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! The image was made of the commit that the release names.
 //!
 //! A keyless certificate names the commit itself. A key does not: it says that its holder signed these bytes, not what they were
-//! made of. What then ties the digest to the commit is the digest file that the release job left in that commit's pipeline.
-//! Failing that, the commit tag in the registry, with a warning: whoever may push to the registry could have written it, and so
+//! made of. What then ties the digest to the commit is the digest file that the release job left in that commit's pipeline, or
+//! provenance that holds. Failing both, the commit tag in the registry, with a warning: whoever may push to the registry could have written it, and so
 //! could pass an older signed image off as this release.
 
 use super::{could_not_check, tag_or_ref};
@@ -11,6 +11,7 @@ use crate::model::gitlab::CommitSha;
 use crate::verdict::facts::{DigestFile, TagRole};
 use crate::verdict::{Check, Facts, Finding, Looked, PipelineFault, Policy, Problem, Why};
 
+use super::attested::{self, Standing};
 use super::evidence::{self, Evidence};
 
 const CHECK: Check = Check::Commit;
@@ -30,10 +31,10 @@ pub fn check(facts: &Facts, policy: &Policy) -> Finding {
     match evidence::weigh(facts, policy) {
         Evidence::Keyless(..) => Finding::passed(CHECK, expected.as_str(), format!("{expected} in the certificate")),
         Evidence::CouldNot(why) => could_not_check(CHECK, expected.as_str(), facts, &why),
-        Evidence::Key(..) => recorded(facts, expected),
+        Evidence::Key(..) => recorded(facts, policy, expected),
         Evidence::Nothing { nearest } => match nearest.and_then(|(identity, _)| identity.source_repository_digest.as_deref()) {
             Some(named) if named != expected.as_str() => other(facts, expected, named),
-            Some(_) | None => recorded(facts, expected),
+            Some(_) | None => recorded(facts, policy, expected),
         },
     }
 }
@@ -53,7 +54,7 @@ fn other(facts: &Facts, expected: &CommitSha, found: &str) -> Finding {
 }
 
 /// What ties the digest to the commit beside the signature.
-fn recorded(facts: &Facts, commit: &CommitSha) -> Finding {
+fn recorded(facts: &Facts, policy: &Policy, commit: &CommitSha) -> Finding {
     let digest = match &facts.digest {
         Looked::Found(digest) => *digest,
         // The checks of the version tag and of the signature say so.
@@ -67,6 +68,10 @@ fn recorded(facts: &Facts, commit: &CommitSha) -> Finding {
     }
     if let Some(made_of) = known_of_another_commit(facts, digest, commit) {
         return other(facts, commit, made_of.as_str());
+    }
+    // Signed by whom the image trusts, and it names this commit: stronger than a tag that anyone with push rights may write.
+    if let Standing::Holds(_) = attested::weigh(facts, policy) {
+        return Finding::passed(CHECK, commit.as_str(), format!("{commit} by its provenance"));
     }
     match by_commit_tag(facts, digest, commit) {
         Tie::Is => {

@@ -63,7 +63,7 @@ pub fn weigh<'a>(facts: &'a Facts, policy: &Policy) -> Evidence<'a> {
 }
 
 /// Whether this image trusts a key of that name. A name is not enough: it must be a key's, not a keyless signer's.
-fn trusts_key(facts: &Facts, name: &SignerName) -> bool {
+pub fn trusts_key(facts: &Facts, name: &SignerName) -> bool {
     facts.question.image.signers.iter().any(|signer| match &signer.kind {
         SignerKind::Key { .. } => signer.name == *name,
         SignerKind::GitlabOidc { .. } => false,

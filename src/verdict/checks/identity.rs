@@ -72,10 +72,22 @@ enum Compared {
     CouldNot(Why),
 }
 
+/// Of a signature: every claim, and that the release job made it.
 pub fn weigh(identity: &KeylessIdentity, digest: Digest, facts: &Facts, policy: &Policy) -> Weighed {
+    let mut compared = compare_claims(identity, digest, facts, policy);
+    compared.push(run(identity, digest, facts));
+    sum(compared)
+}
+
+/// Of an attestation: every claim but the job's. Another job of the pipeline may attest, which is looked at by itself.
+pub fn weigh_claims(identity: &KeylessIdentity, digest: Digest, facts: &Facts, policy: &Policy) -> Weighed {
+    sum(compare_claims(identity, digest, facts, policy))
+}
+
+fn sum(all: Vec<Compared>) -> Weighed {
     let mut wrong = vec![];
     let mut could_not = None;
-    for compared in compare_all(identity, digest, facts, policy) {
+    for compared in all {
         match compared {
             Compared::Right => {}
             Compared::Wrong(claim) => wrong.push(*claim),
@@ -89,8 +101,8 @@ pub fn weigh(identity: &KeylessIdentity, digest: Digest, facts: &Facts, policy: 
     }
 }
 
-/// Every claim. The order is that of the reasons: who, which project, which file and ref, which commit, how, which job.
-fn compare_all(identity: &KeylessIdentity, digest: Digest, facts: &Facts, policy: &Policy) -> Vec<Compared> {
+/// The claims. The order is that of the reasons: who, which project, which file and ref, which commit, how; then comes which job.
+fn compare_claims(identity: &KeylessIdentity, digest: Digest, facts: &Facts, policy: &Policy) -> Vec<Compared> {
     let other = |expected: &str, found: &str| Problem::SigOther { digest, found: found.into(), expected: expected.into() };
     let project = |_: &str, _: &str| Problem::Project { found: project_named(identity), expected: facts.question.project.path.to_string() };
     let expected_project = |f: fn(&Project) -> String| of(facts.project.as_ref().map(f), "no such project in GitLab");
@@ -107,7 +119,6 @@ fn compare_all(identity: &KeylessIdentity, digest: Digest, facts: &Facts, policy
         whole("ref", expected_ref, &identity.source_repository_ref, other),
         whole("commit", expected_commit, &identity.source_repository_digest, |_, found| commit_problem(facts, found)),
         trigger(identity, facts, policy, other),
-        run(identity, digest, facts),
     ]
 }
 

@@ -3,6 +3,8 @@
 //! A check is a function of the facts and the policy alone. It blocks only on what was seen: where its answer hangs on a look
 //! that brought nothing, it could not check. Checks do not read one another's findings; what several need is in [`evidence`].
 
+mod attested;
+mod base_image;
 mod built_once;
 mod commit;
 mod commit_tag;
@@ -12,7 +14,9 @@ mod git_tag;
 mod identity;
 mod pipeline;
 mod protected_ref;
+mod provenance;
 mod release_job;
+mod runner;
 mod signature;
 mod source;
 mod version_tag;
@@ -85,6 +89,8 @@ pub fn judge_no_image(question: &Question, tag: &str, why: Option<&Why>, policy:
         layout: None,
         merge_requests: vec![],
         tests: None,
+        provenance: None,
+        base_image: None,
     };
     Verdict { outcome, problem: Some(problem), findings: vec![finding], image: None, as_of, policy: policy.digest(), subject }
 }
@@ -106,6 +112,9 @@ fn look_at_everything(facts: &Facts, policy: &Policy) -> Vec<Finding> {
         source::check(facts, policy),
         release_job::check(facts, policy),
         built_once::check(facts, policy),
+        provenance::check(facts, policy),
+        base_image::check(facts, policy),
+        runner::check(facts, policy),
     ]);
     findings
 }
@@ -178,6 +187,8 @@ fn subject(facts: &Facts, policy: &Policy) -> Subject {
         layout: signer.map(|(_, layout)| layout),
         merge_requests: facts.merge_requests.found().cloned().unwrap_or_default(),
         tests: facts.tests.found().copied(),
+        provenance: attested::shown(facts, policy),
+        base_image: base_image::shown(facts, policy),
     }
 }
 

@@ -63,7 +63,7 @@ fn none_counts(facts: &Facts, digest: Digest, nearest: Option<(&KeylessIdentity,
 }
 
 /// Whom this image trusts, in words.
-fn trusted(facts: &Facts) -> String {
+pub fn trusted(facts: &Facts) -> String {
     let signers = facts.question.image.signers.iter();
     let names: Vec<_> = signers
         .map(|signer| match &signer.kind {
@@ -75,7 +75,7 @@ fn trusted(facts: &Facts) -> String {
 }
 
 /// A keyless signer: its identity and, where the certificate has none, its issuer.
-fn who(identity: &KeylessIdentity) -> String {
+pub fn who(identity: &KeylessIdentity) -> String {
     let named = identity.san_uri.as_ref().or(identity.issuer.as_ref());
     named.cloned().unwrap_or_else(|| "a certificate without identity".into())
 }

@@ -1,6 +1,7 @@
 //! One change to facts that pass, and what must come of it.
 
 mod identity;
+mod origin;
 mod outcome;
 mod pipeline;
 mod registry;

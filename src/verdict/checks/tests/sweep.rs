@@ -33,6 +33,10 @@ fn needed(name: &'static str, take: fn(&mut Facts, Gone)) -> Look {
     Look { name, take, absent_may_pass: false, unreachable_may_pass: false }
 }
 
+fn not_asked_about(name: &'static str, take: fn(&mut Facts, Gone)) -> Look {
+    Look { absent_may_pass: true, unreachable_may_pass: true, ..needed(name, take) }
+}
+
 fn set_tag(facts: &mut Facts, role: TagRole, gone: Gone) {
     facts.tags.iter_mut().filter(|look| look.role == role).for_each(|look| look.digest = gone.into(Service::Registry));
 }
@@ -56,6 +60,10 @@ fn looks() -> Vec<Look> {
         history: _,
         merge_requests: _,
         tests: _,
+        provenance: _,
+        gitlab_provenance: _,
+        base_image: _,
+        previous_base: _,
     } = good_facts();
     vec![
         needed("project", |f, g| f.project = g.into(Service::Gitlab)),
@@ -80,6 +88,11 @@ fn looks() -> Vec<Look> {
             ..needed("merge_requests", |f, g| f.merge_requests = g.into(Service::Gitlab))
         },
         Look { absent_may_pass: true, unreachable_may_pass: true, ..needed("tests", |f, g| f.tests = g.into(Service::Gitlab)) },
+        // Policy does not ask about them here; `origin` takes them away where it does.
+        not_asked_about("provenance", |f, g| f.provenance = g.into(Service::Registry)),
+        not_asked_about("gitlab_provenance", |f, g| f.gitlab_provenance = g.into(Service::Gitlab)),
+        not_asked_about("base_image", |f, g| f.base_image = g.into(Service::Registry)),
+        not_asked_about("previous_base", |f, g| f.previous_base = g.into(Service::Store)),
     ]
 }
 
@@ -138,6 +151,10 @@ fn an_outage_stops_exactly_the_checks_that_need_the_look() {
         ("history", &[BuiltOnce]),
         ("merge_requests", &[]),
         ("tests", &[]),
+        ("provenance", &[]),
+        ("gitlab_provenance", &[]),
+        ("base_image", &[]),
+        ("previous_base", &[]),
     ];
     let keyless: &[(&str, &[Check])] = &[
         ("project", &[Signature, Identity, Commit, Pipeline]),
@@ -156,6 +173,10 @@ fn an_outage_stops_exactly_the_checks_that_need_the_look() {
         ("history", &[BuiltOnce]),
         ("merge_requests", &[]),
         ("tests", &[]),
+        ("provenance", &[]),
+        ("gitlab_provenance", &[]),
+        ("base_image", &[]),
+        ("previous_base", &[]),
     ];
     for (facts, table) in [(good_facts(), by_key), (good_keyless_facts(), keyless)] {
         assert_eq!(looks().iter().map(|look| look.name).collect::<Vec<_>>(), table.iter().map(|row| row.0).collect::<Vec<_>>());
