@@ -192,6 +192,33 @@ async fn sightings_come_first_seen_first_and_each_digest_once() {
 }
 
 #[tokio::test]
+async fn an_effect_waits_until_it_found_its_place() {
+    let ledger = open(&memory()).await;
+    let effect = Effect::ReleaseSection { project: project(), tag: "v1".into(), section: "x".into() };
+    let waits = async || ledger.waits(&effect.key()).await.unwrap();
+    assert!(!waits().await);
+    ledger.append(&intended(&effect, 1)).await.unwrap();
+    ledger.append(&done(&effect, Done::Waiting, 2)).await.unwrap();
+    assert!(waits().await);
+    ledger.rebuild().await.unwrap();
+    assert!(waits().await);
+    ledger.append(&done(&effect, Done::Wrote { note: None }, 3)).await.unwrap();
+    assert!(!waits().await);
+}
+
+#[tokio::test]
+async fn the_words_of_a_taken_note_are_remembered_beside_executed_commands() {
+    let ledger = open(&memory()).await;
+    let (at_home, words) = (project(), Digest::of(b"/verify"));
+    let note = |id| (&at_home, MergeRequestIid(4), NoteId(id));
+    assert_eq!(ledger.taken_note(note(1)).await.unwrap(), None);
+    ledger.take_note(note(1), &words).await.unwrap();
+    ledger.rebuild().await.unwrap();
+    assert_eq!(ledger.taken_note(note(1)).await.unwrap(), Some(words));
+    assert_eq!(ledger.taken_note(note(2)).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn an_intent_is_open_until_its_outcome() {
     let ledger = open(&memory()).await;
     let (first, key) = (sticky(None), sticky(None).key());
