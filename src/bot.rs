@@ -11,9 +11,9 @@ pub use catch_up::{CaughtUp, Turns};
 use crate::effects::Hands;
 use crate::event::{Hint, Moment, Ourselves, Task};
 use crate::facts::{Looks, Memory};
-use crate::model::gitlab::{CommitSha, InstanceName, ProjectKey};
+use crate::model::gitlab::{CommitSha, InstanceName, PipelineId, ProjectKey};
 use crate::model::project::WatchedProject;
-use crate::model::{Repository, Timestamp};
+use crate::model::{Digest, Repository, Timestamp};
 use crate::render::{Audience, Words};
 use crate::store::ledger::{Ledger, LedgerError};
 use crate::verdict::facts::Sighting;
@@ -77,9 +77,10 @@ impl Bot {
     async fn work(&self, hint: &Hint) -> Result<Handled, Stopped> {
         let Some(rule) = self.rule_of(&hint.project).await? else { return Ok(Handled::Done) };
         let Some(event) = seen(self.looks.reread(hint).await)? else { return Ok(Handled::Done) };
+        let (event, begun) = self.as_taken(&hint.project, event).await?;
         let ourselves = self.ourselves(&hint.project.instance).await?;
         let mut handled = Handled::Done;
-        let moment = Moment { now: Timestamp::now(), begun: self.begun(&hint.project, &event).await? };
+        let moment = Moment { now: Timestamp::now(), begun };
         for task in event.tasks(&rule.watched, &ourselves, moment) {
             let ended = match task {
                 Task::CheckRelease { tag } => self.check_release(rule, &hint.project, &tag).await?,
@@ -137,8 +138,9 @@ impl Bot {
             Looked::Absent => None,
             Looked::Unreachable(why) => return Err(Stopped::NotSeen(why)),
         };
-        Ok(project
-            .and_then(|project| self.rules.iter().find(|rule| rule.watched.instance == key.instance && rule.watched.path == project.path)))
+        // GitLab's paths ignore case; the configuration holds no two that differ in case alone.
+        let of = |rule: &&Rule, path: &str| rule.watched.instance == key.instance && rule.watched.path.0.eq_ignore_ascii_case(path);
+        Ok(project.and_then(|project| self.rules.iter().find(|rule| of(rule, &project.path.0))))
     }
 
     /// Who reads notes of this project. When GitLab cannot say, everyone might.
@@ -184,10 +186,26 @@ impl Memory for Bot {
         commit: Option<&CommitSha>,
         release: Option<&str>,
     ) -> Looked<Vec<Sighting>> {
-        match self.ledger.sightings(project, image, commit, release).await {
-            Ok(seen) if seen.is_empty() => Looked::Absent,
-            Ok(seen) => Looked::Found(seen),
-            Err(fault) => Looked::Unreachable(Why::new(Service::Store, WhyKind::Down, fault.to_string())),
-        }
+        remembered(self.ledger.sightings(project, image, commit, release).await.map(some))
+    }
+
+    async fn sightings_of_digest(&self, project: &ProjectKey, image: &Repository, digest: &Digest) -> Looked<Vec<Sighting>> {
+        remembered(self.ledger.sightings_of_digest(project, image, digest).await.map(some))
+    }
+
+    async fn first_protection(&self, project: &ProjectKey, pipeline: PipelineId) -> Looked<bool> {
+        remembered(self.ledger.first_protection(project, pipeline).await)
+    }
+}
+
+fn some<T>(items: Vec<T>) -> Option<Vec<T>> {
+    (!items.is_empty()).then_some(items)
+}
+
+fn remembered<T>(asked: Result<Option<T>, LedgerError>) -> Looked<T> {
+    match asked {
+        Ok(Some(value)) => Looked::Found(value),
+        Ok(None) => Looked::Absent,
+        Err(fault) => Looked::Unreachable(Why::new(Service::Store, WhyKind::Down, fault.to_string())),
     }
 }

@@ -59,9 +59,18 @@ impl Hint {
         format!("{}/{object}", self.project)
     }
 
-    /// Work of one lane is done one piece at a time.
+    /// Work of one lane is done one piece at a time. A note has a lane of its own: whoever asks sees within a second that they were
+    /// heard, also while a release of their project waits for a slow registry.
     pub fn lane(&self) -> String {
-        self.project.to_string()
+        match &self.what {
+            What::Note { .. } => self.key(),
+            What::Pipeline { .. }
+            | What::Job { .. }
+            | What::Tag { .. }
+            | What::Release { .. }
+            | What::MergeRequest { .. }
+            | What::Deployment { .. } => self.project.to_string(),
+        }
     }
 }
 

@@ -12,6 +12,9 @@ use crate::verdict::{About, Looked, Outcome, Question, Verdict};
 /// Releases that one merge request is answered with; the newest first.
 const RELEASES_MAX: usize = 3;
 
+/// GitLab's number of the role Reporter ([access levels](https://docs.gitlab.com/api/access_requests/#valid-access-levels)).
+const REPORTER: u64 = 20;
+
 /// Who asked, and where.
 pub(super) struct Asked<'a> {
     pub project: &'a ProjectKey,
@@ -29,40 +32,86 @@ impl Bot {
     /// Answers a note, once. `eyes` first, so that the person knows within a second that we read it.
     pub(super) async fn answer(&self, rule: &Rule, asked: &Asked<'_>, said: &[Said]) -> Result<Handled, Stopped> {
         let (project, merge_request, note) = (asked.project, asked.merge_request.iid, asked.note.id);
-        if self.answered(asked).await? {
+        if let Some(ended) = self.answered(asked).await? {
+            return Ok(ended);
+        }
+        self.ledger.take_note((project, merge_request, note), &words_of(asked.note)).await?;
+        self.react(asked, Emoji::Eyes).await?;
+        if !self.may_ask(asked).await? {
+            self.react(asked, Emoji::X).await?;
             return Ok(Handled::Done);
         }
-        let react = |emoji| Effect::React { project: project.clone(), merge_request, note, emoji };
-        self.perform(react(Emoji::Eyes)).await?;
+        match self.answer_all(rule, asked, said).await {
+            Ok(Answer { body, emoji }) => {
+                match reply(asked, body, emoji) {
+                    Some(reply) => self.perform(reply).await.map(drop)?,
+                    None => self.react(asked, emoji).await?,
+                }
+                Ok(Handled::Done)
+            }
+            Err(stopped) => {
+                // It is tried again, but they need not wait for eyes that see nothing.
+                self.react(asked, Emoji::Hourglass).await?;
+                Err(stopped)
+            }
+        }
+    }
+
+    /// Whether we began to answer the note of an event before. It counts as unedited when it comes again with the same words: GitLab
+    /// moves a note's time of update at every reaction, our own `eyes` among them, and keeps no other sign of an edit in its REST API.
+    /// With other words it is nothing.
+    pub(super) async fn as_taken(&self, project: &ProjectKey, event: Event) -> Result<(Event, bool), Stopped> {
+        let Event::Note { merge_request, note } = event else { return Ok((event, false)) };
+        match self.ledger.taken_note((project, merge_request.iid, note.id)).await? {
+            Some(words) if words == words_of(&note) => Ok((Event::Note { merge_request, note }, true)),
+            Some(_) => Ok((Event::Quiet, false)),
+            None => Ok((Event::Note { merge_request, note }, false)),
+        }
+    }
+
+    async fn react(&self, asked: &Asked<'_>, emoji: Emoji) -> Result<(), Stopped> {
+        let (project, merge_request, note) = (asked.project.clone(), asked.merge_request.iid, asked.note.id);
+        self.perform(Effect::React { project, merge_request, note, emoji }).await.map(drop)
+    }
+
+    /// Whether the asker gets words: an active member, at least Reporter, and no machine (two bots that answer each other never
+    /// end). Everyone else gets reactions only: guests and the authors of forks may comment in public projects, and what we say names
+    /// images, runners and people.
+    async fn may_ask(&self, asked: &Asked<'_>) -> Result<bool, Stopped> {
+        let gitlab = match self.looks.gitlab(&asked.project.instance) {
+            Looked::Found(gitlab) => gitlab,
+            Looked::Absent => return Ok(false),
+            Looked::Unreachable(why) => return Err(Stopped::NotSeen(why)),
+        };
+        let author = asked.note.author.id;
+        let (member, bot) = tokio::join!(gitlab.member(asked.project.id, author), gitlab.is_bot(author));
+        let member = seen(member)?.is_some_and(|member| member.active && member.access_level >= REPORTER);
+        Ok(member && seen(bot)? == Some(false))
+    }
+
+    async fn answer_all(&self, rule: &Rule, asked: &Asked<'_>, said: &[Said]) -> Result<Answer, Stopped> {
         let mut answers = vec![];
         for said in said {
             answers.push(self.answer_one(rule, asked, said).await?);
         }
         let emoji = answers.iter().map(|answer| answer.emoji).fold(Emoji::WhiteCheckMark, sterner);
         let body = answers.iter().map(|answer| answer.body.as_str()).collect::<Vec<_>>().join("\n\n---\n\n");
-        if let Some(discussion) = asked.note.discussion.clone() {
-            self.perform(Effect::Reply { project: project.clone(), merge_request, discussion, asked_by: note, body }).await?;
-        }
-        self.perform(react(emoji)).await?;
-        Ok(Handled::Done)
+        Ok(Answer { body, emoji })
     }
 
-    /// Whether we began to answer the note of an event before: the eyes come first, and their intent before them.
-    pub(super) async fn begun(&self, project: &ProjectKey, event: &Event) -> Result<bool, Stopped> {
-        let Event::Note { merge_request, note } = event else { return Ok(false) };
-        let (project, merge_request, note) = (project.clone(), merge_request.iid, note.id);
-        Ok(self.ledger.was_intended(&Effect::React { project, merge_request, note, emoji: Emoji::Eyes }.key()).await?)
-    }
-
-    /// Whether the note has its reply. A crash before that answers again, and the reply's recorded intent keeps it from being
-    /// written twice; a command that changes something will be taken with [`Ledger::begin_command`] instead.
+    /// `Some` if the note has its answer; one that an earlier run posted before it ended is found and recorded. A command that changes something will be taken with [`Ledger::begin_command`] instead.
     ///
     /// [`Ledger::begin_command`]: crate::store::ledger::Ledger::begin_command
-    async fn answered(&self, asked: &Asked<'_>) -> Result<bool, Stopped> {
-        let Some(discussion) = asked.note.discussion.clone() else { return Ok(false) };
-        let (project, merge_request, asked_by) = (asked.project.clone(), asked.merge_request.iid, asked.note.id);
-        let reply = Effect::Reply { project, merge_request, discussion, asked_by, body: String::new() };
-        Ok(self.ledger.note_written(&reply.key()).await?.is_some())
+    async fn answered(&self, asked: &Asked<'_>) -> Result<Option<Handled>, Stopped> {
+        let Some(reply) = reply(asked, String::new(), Emoji::Eyes) else { return Ok(None) };
+        if self.ledger.note_written(&reply.key()).await?.is_some() {
+            return Ok(Some(Handled::Done));
+        }
+        match self.ledger.open_intent(&reply.key()).await? {
+            // What was meant then and not posted is not said now: a verdict of then may be wrong by now.
+            Some((at, meant)) if self.already(&meant, at).await?.is_some() => self.perform(meant).await.map(|_| Some(Handled::Done)),
+            Some(_) | None => Ok(None),
+        }
     }
 
     async fn answer_one(&self, rule: &Rule, asked: &Asked<'_>, said: &Said) -> Result<Answer, Stopped> {
@@ -169,7 +218,8 @@ impl Bot {
         let mut questions = vec![];
         for image in &rule.watched.images {
             let pinned = PinnedImage { repository: image.repository.clone(), digest };
-            if seen(self.looks.registry().manifest(&pinned).await)?.is_none() {
+            // A registry that does not answer is no "not found": the verdict says that it could not be checked.
+            if matches!(self.looks.registry().manifest(&pinned).await, Looked::Absent) {
                 continue;
             }
             let tag = self.ledger.release_of_digest(asked.project, &image.repository, &digest).await?;
@@ -181,6 +231,18 @@ impl Bot {
         }
         Ok(Ok(questions))
     }
+}
+
+/// The answer to a note. `None`: its discussion was not found among very many.
+fn reply(asked: &Asked<'_>, body: String, closing: Emoji) -> Option<Effect> {
+    let (project, merge_request, asked_by) = (asked.project.clone(), asked.merge_request.iid, asked.note.id);
+    let discussion = asked.note.discussion.clone()?;
+    Some(Effect::Reply { project, merge_request, discussion, asked_by, body, closing })
+}
+
+/// The words of a note, in short.
+fn words_of(note: &Note) -> Digest {
+    Digest::of(note.body.as_bytes())
 }
 
 fn outcome_emoji(verdict: &Verdict) -> Emoji {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::{Bot, Rule, Stopped, seen};
-use crate::event::{Hint, Origin, What};
+use crate::effects::Effect;
+use crate::event::{COMMAND_AGE, Hint, Origin, What};
 use crate::facts::gitlab::Gitlab;
 use crate::model::Timestamp;
 use crate::model::gitlab::{Project, ProjectKey};
@@ -13,6 +14,9 @@ use crate::verdict::Looked;
 /// How far the first look of a project goes back, and how much each look overlaps the one before: GitLab's lists lag a little.
 const OVERLAP: jiff::SignedDuration = jiff::SignedDuration::from_mins(2);
 const FIRST_LOOK: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
+/// No look at pipelines goes further back: after a long silence the list would be longer than we read, today and for ever. Release
+/// tags that were never judged are found without it, and notes are too old for an answer much earlier.
+const LONGEST_LOOK: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 /// Tags listed in one round, newest first.
 const TAGS_MAX: usize = 50;
 /// The newest releases that are looked at again in turn: what runs somewhere is among them, and a registry tells nobody when
@@ -86,28 +90,45 @@ impl Bot {
             return Ok(None);
         };
         let now = Timestamp::now();
-        let since = self.ledger.cursor(&project.key).await?.map_or(now - FIRST_LOOK, |last| last - OVERLAP);
-        let mut what = pipelines_since(rule, gitlab, &project, since).await?;
-        what.extend(self.releases(rule, gitlab, &project, now).await?);
-        what.extend(notes_since(gitlab, &project, since).await?);
-        let hint = |what| Hint { project: project.key.clone(), what, origin: Origin::CatchUp, received_at: now };
-        Ok(Some(CaughtUp { project: project.key.clone(), hints: what.into_iter().map(hint).collect(), until: now }))
-    }
-
-    /// Release tags that were never judged (GitLab sends nothing for a push of more than three), and one of the newest in turn.
-    async fn releases(&self, rule: &Rule, gitlab: &Gitlab, project: &Project, now: Timestamp) -> Result<Vec<What>, Stopped> {
-        let tags = seen(gitlab.recent_tags(project.key.id, TAGS_MAX).await)?.unwrap_or_default();
-        let releases: Vec<_> = tags.into_iter().map(|tag| tag.name).filter(|name| rule.watched.release_tags.matches(name)).collect();
-        let mut due = vec![];
-        for tag in &releases {
-            let mut judged = true;
-            for image in &rule.watched.images {
-                judged &= self.ledger.latest_verdict(&project.key, &image.repository, tag).await?.is_some();
-            }
-            if !judged {
-                due.push(What::Tag { name: tag.clone() });
+        let last = self.ledger.cursor(&project.key).await?.unwrap_or(now - FIRST_LOOK + OVERLAP);
+        let since = last - OVERLAP;
+        let looks = [
+            self.releases(rule, gitlab, &project, now).await,
+            pipelines_since(rule, gitlab, &project, since.max(now - LONGEST_LOOK)).await,
+            notes_since(gitlab, &project, since.max(now - COMMAND_AGE)).await,
+        ];
+        let (mut what, mut until) = (vec![], now);
+        for look in looks {
+            match look {
+                Ok(found) => what.extend(found),
+                // What one list does not tell must not hide what the others do.
+                Err(stopped) => {
+                    tracing::warn!(project = %project.path, why = %stopped, "catch-up could not look at everything");
+                    until = last;
+                }
             }
         }
+        let hint = |what| Hint { project: project.key.clone(), what, origin: Origin::CatchUp, received_at: now };
+        Ok(Some(CaughtUp { project: project.key.clone(), hints: what.into_iter().map(hint).collect(), until }))
+    }
+
+    /// Release tags that were never judged (GitLab sends nothing for a push of more than three), those whose release appeared since
+    /// its section found none, and one of the newest in turn.
+    async fn releases(&self, rule: &Rule, gitlab: &Gitlab, project: &Project, now: Timestamp) -> Result<Vec<What>, Stopped> {
+        let tags = seen(gitlab.recent_tags(project.key.id, rule.watched.release_tags.prefix(), TAGS_MAX).await)?.unwrap_or_default();
+        let tags: Vec<_> = tags.into_iter().filter(|tag| rule.watched.release_tags.matches(&tag.name)).collect();
+        let mut due = vec![];
+        for tag in &tags {
+            let mut judged = true;
+            for image in &rule.watched.images {
+                judged &= self.ledger.latest_verdict(&project.key, &image.repository, &tag.name).await?.is_some();
+            }
+            let section = Effect::ReleaseSection { project: project.key.clone(), tag: tag.name.clone(), section: String::new() };
+            if !judged || (tag.has_release && self.ledger.waits(&section.key()).await?) {
+                due.push(What::Tag { name: tag.name.clone() });
+            }
+        }
+        let releases: Vec<_> = tags.into_iter().map(|tag| tag.name).collect();
         due.extend(self.turns.next(&project.key, &releases, now).map(|tag| What::Tag { name: tag.clone() }));
         Ok(due)
     }

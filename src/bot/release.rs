@@ -17,7 +17,8 @@ impl Bot {
             judged.push(self.verify(&question, &rule.policy).await?);
         }
         let verdicts: Vec<Verdict> = judged.into_iter().map(|Judged { verdict, .. }| verdict).collect();
-        if verdicts.iter().any(still_running) {
+        // A job that runs, a deployment above all, must not silence that somebody swapped what passed before.
+        if verdicts.iter().any(still_running) && !verdicts.iter().any(swapped) {
             return Ok(Handled::Done);
         }
         self.write_release(rule, project, tag, &verdicts).await?;
@@ -67,6 +68,11 @@ impl Bot {
 pub(super) fn still_running(verdict: &Verdict) -> bool {
     let running = |problem: &Problem| matches!(problem, Problem::Pipeline { fault: PipelineFault::NotEnded { .. }, .. });
     verdict.findings.iter().filter_map(|finding| finding.problem.as_ref()).any(running)
+}
+
+/// Whether a verdict says that the record knows another image of this release or commit.
+fn swapped(verdict: &Verdict) -> bool {
+    matches!(verdict.problem, Some(Problem::TagMoved { .. } | Problem::Rebuilt { .. }))
 }
 
 fn worse(a: Outcome, b: Outcome) -> Outcome {

@@ -87,6 +87,11 @@ pub fn assemble(config: &Config, ledger: Ledger, metrics: &Arc<Metrics>) -> Resu
 
 /// Starts the bot: store, workers, catch-up poll and HTTP.
 pub async fn start(config: Config) -> Result<Running, CannotStart> {
+    start_at(config, queue::Pace::default()).await
+}
+
+/// The same with workers of another pace: for tests, which cannot wait for pauses made for outages.
+pub async fn start_at(config: Config, pace: queue::Pace) -> Result<Running, CannotStart> {
     let cannot = |fault: &dyn std::fmt::Display| CannotStart(fault.to_string());
     let store = store::open(&config.store).await.map_err(|fault| cannot(&fault))?;
     let ledger = Ledger::open(store.clone()).await.map_err(|fault| cannot(&fault))?;
@@ -102,7 +107,7 @@ pub async fn start(config: Config) -> Result<Running, CannotStart> {
     let stop = CancellationToken::new();
     let work = Arc::new(Work { bot: bot.clone(), found: Mutex::default() });
     let mut parts = tokio::task::JoinSet::new();
-    parts.spawn(queue::run(queue.clone(), work.clone(), queue::Pace::default(), stop.clone()));
+    parts.spawn(queue::run(queue.clone(), work.clone(), pace, stop.clone()));
     parts.spawn(schedule::run(work, queue, config.catch_up.every, stop.clone()));
     parts.spawn(http::serve(listener, http::router(face), stop.clone()));
     tracing::info!(%address, projects = bot.rules.len(), "countersign listens");

@@ -6,7 +6,7 @@ pub(super) const ROW: Row = Row {
     verb: "help",
     usage: "help",
     does: "lists these words",
-    who: "everyone who can comment",
+    who: "project members, from the role Reporter up",
     // `/help` alone is left to whoever else answers in the thread.
     bare: false,
     arguments: |words| words.is_empty().then_some(Command::Help),

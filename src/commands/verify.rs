@@ -6,7 +6,7 @@ pub(super) const ROW: Row = Row {
     verb: "verify",
     usage: "verify [TAG or DIGEST or ENVIRONMENT]",
     does: "checks a release image and says whether it passes; alone, the image of this merge request",
-    who: "everyone who can comment",
+    who: "project members, from the role Reporter up",
     bare: true,
     arguments: |words| match words {
         [] => Some(Command::Verify(None)),

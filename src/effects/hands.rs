@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use super::{Done, Effect, NotDone, note, reaction, release_notes, status};
 use crate::gitlab_client::{CallError, GitlabClient};
 use crate::model::Timestamp;
-use crate::model::gitlab::{InstanceName, ProjectKey, UserId};
+use crate::model::gitlab::{InstanceName, NoteId, ProjectKey, UserId};
 
 /// The longest text GitLab takes as a note or a release description, in characters; a longer one would be refused anyway
 /// ([GitLab, instance limits](https://docs.gitlab.com/administration/instance_limits/#size-of-comments-and-descriptions-of-issues-merge-requests-and-epics)).
@@ -46,6 +46,25 @@ impl Hands {
         Self { by_instance: clients.into_iter().map(hand).collect() }
     }
 
+    /// What performing this effect would answer without writing anything; `None` where something would be written. The catch-up poll
+    /// looks at every release over and over, and what stands already is no news for the ledger.
+    pub async fn stands(&self, effect: &Effect) -> Result<Option<Done>, NotDone> {
+        match effect {
+            Effect::StickyNote { project, merge_request, body, note } => {
+                let thread = note::Thread { hand: self.hand(project)?, project: project.id, merge_request: *merge_request };
+                note::stands(&thread, body, *note).await
+            }
+            Effect::ReleaseSection { project, tag, section } => release_notes::stands(self.hand(project)?, project.id, tag, section).await,
+            Effect::Status { project, sha, git_ref, pipeline, state, description, target_url } => {
+                let place = status::Place { project: project.id, sha, git_ref, pipeline: *pipeline };
+                let word = status::Word { state: *state, description, target_url: target_url.as_deref() };
+                status::stands(self.hand(project)?, &place, &word).await
+            }
+            // An answer is new by its nature.
+            Effect::Reply { .. } | Effect::React { .. } => Ok(None),
+        }
+    }
+
     /// Performs an effect: reads first, writes only what differs, and reads back what it wrote.
     ///
     /// `intended_before` is when an earlier run recorded that it meant to do just this and then ended without an outcome (a crash, a
@@ -57,11 +76,19 @@ impl Hands {
                 let thread = note::Thread { hand: self.hand(project)?, project: project.id, merge_request: *merge_request };
                 note::sticky(&thread, body, *note, intended_before).await
             }
-            Effect::Reply { project, merge_request, discussion, asked_by, body } => {
+            Effect::Reply { project, merge_request, discussion, asked_by, body, closing } => {
                 refuse_commands(body)?;
                 let thread = note::Thread { hand: self.hand(project)?, project: project.id, merge_request: *merge_request };
                 let question = note::Question { discussion, asked_by: *asked_by };
-                note::reply(&thread, &question, body, intended_before).await
+                let done = note::reply(&thread, &question, body, intended_before).await?;
+                let place = reaction::Place { project: project.id, merge_request: *merge_request, note: *asked_by };
+                match reaction::react(thread.hand, &place, *closing).await {
+                    // The words stand, whatever becomes of the note that asked.
+                    Err(NotDone::Never(reason)) => tracing::warn!(note = asked_by.0, reason, "an answer without its reaction"),
+                    Err(later @ NotDone::Later(_)) => return Err(later),
+                    Ok(_) => {}
+                }
+                Ok(done)
             }
             Effect::ReleaseSection { project, tag, section } => {
                 refuse_commands(section)?;
@@ -76,6 +103,28 @@ impl Hands {
                 let place = reaction::Place { project: project.id, merge_request: *merge_request, note: *note };
                 reaction::react(self.hand(project)?, &place, *emoji).await
             }
+        }
+    }
+
+    /// The note that an earlier run posted, if it did: looks, and writes nothing. `None` for every effect that posts no new note.
+    pub async fn already(&self, effect: &Effect, intended: Timestamp) -> Result<Option<NoteId>, NotDone> {
+        let found = match effect {
+            Effect::StickyNote { project, merge_request, body, note: None } => {
+                let thread = note::Thread { hand: self.hand(project)?, project: project.id, merge_request: *merge_request };
+                note::posted(&thread, body, intended).await
+            }
+            Effect::Reply { project, merge_request, discussion, asked_by, body, .. } => {
+                let thread = note::Thread { hand: self.hand(project)?, project: project.id, merge_request: *merge_request };
+                note::replied(&thread, &note::Question { discussion, asked_by: *asked_by }, body, intended).await
+            }
+            Effect::StickyNote { note: Some(_), .. } | Effect::ReleaseSection { .. } | Effect::Status { .. } | Effect::React { .. } => {
+                Ok(None)
+            }
+        };
+        match found {
+            // The place is gone, and with it what was posted there.
+            Err(CallError::NotFound) => Ok(None),
+            found => Ok(found?),
         }
     }
 

@@ -32,8 +32,9 @@ pub enum Effect {
         description: String,
         target_url: Option<String>,
     },
-    /// An answer in the thread of the note that asked.
-    Reply { project: ProjectKey, merge_request: MergeRequestIid, discussion: DiscussionId, asked_by: NoteId, body: String },
+    /// An answer in the thread of the note that asked, and the reaction on that note that closes it: one effect, so that whatever
+    /// ends between the two is found again, and they never tell of different looks.
+    Reply { project: ProjectKey, merge_request: MergeRequestIid, discussion: DiscussionId, asked_by: NoteId, body: String, closing: Emoji },
     /// A reaction on a note.
     React { project: ProjectKey, merge_request: MergeRequestIid, note: NoteId, emoji: Emoji },
 }

@@ -62,7 +62,7 @@ pub(super) async fn sticky(
         }
     }
     if let Some(then) = intended_before
-        && let Some(id) = thread.posted(&body, then).await?
+        && let Some(id) = posted(thread, &body, then).await?
     {
         return Ok(Done::Unchanged { note: Some(id) });
     }
@@ -70,6 +70,18 @@ pub(super) async fn sticky(
         CreateMergeRequestNote::builder().project(thread.project.0).merge_request(thread.merge_request.0).body(body.as_str()).build();
     let created: Note = thread.hand.client.one(endpoint).await?;
     thread.confirm(created.id, &body).await
+}
+
+/// The note, if it is ours and holds this text already.
+pub(super) async fn stands(thread: &Thread<'_>, body: &str, note: Option<NoteId>) -> Result<Option<Done>, NotDone> {
+    let Some(id) = note else { return Ok(None) };
+    match thread.read(id).await {
+        Ok(found) if settled(&found.body) == settled(body) && found.author.id == thread.hand.me().await? => {
+            Ok(Some(Done::Unchanged { note: Some(id) }))
+        }
+        Ok(_) | Err(CallError::NotFound) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Answers in the asker's thread.
@@ -80,19 +92,40 @@ pub(super) async fn reply(
     intended_before: Option<Timestamp>,
 ) -> Result<Done, NotDone> {
     let body = settled(body);
-    if let Some(then) = intended_before {
-        let endpoint = endpoints::discussion(thread.project, thread.merge_request, question.discussion);
-        let found: Discussion = thread.hand.client.one(endpoint).await?;
-        let me = thread.hand.me().await?;
-        // An equal answer to an earlier question stands before this question, so its id is smaller.
-        let ours = |note: &Note| note.id > question.asked_by && note.is(&body, then) && note.author.id == me;
-        if let Some(note) = found.notes.iter().find(|note| ours(note)) {
-            return Ok(Done::Unchanged { note: Some(note.id) });
-        }
+    if let Some(then) = intended_before
+        && let Some(id) = replied(thread, question, &body, then).await?
+    {
+        return Ok(Done::Unchanged { note: Some(id) });
     }
     let endpoint = endpoints::reply(thread.project, thread.merge_request, question.discussion, &body);
     let created: Note = thread.hand.client.one(endpoint).await?;
     thread.confirm(created.id, &body).await
+}
+
+/// Our answer with this text to this question, posted at or after a time.
+pub(super) async fn replied(
+    thread: &Thread<'_>,
+    question: &Question<'_>,
+    body: &str,
+    then: Timestamp,
+) -> Result<Option<NoteId>, CallError> {
+    let endpoint = endpoints::discussion(thread.project, thread.merge_request, question.discussion);
+    let found: Discussion = thread.hand.client.one(endpoint).await?;
+    let (me, body) = (thread.hand.me().await?, settled(body));
+    // An equal answer to an earlier question stands before this question, so its id is smaller.
+    let ours = |note: &&Note| note.id > question.asked_by && note.is(&body, then) && note.author.id == me;
+    Ok(found.notes.iter().find(ours).map(|note| note.id))
+}
+
+/// A note of ours with this text, posted at or after a time.
+pub(super) async fn posted(thread: &Thread<'_>, body: &str, then: Timestamp) -> Result<Option<NoteId>, CallError> {
+    let mut builder = MergeRequestNotes::builder();
+    builder.project(thread.project.0).merge_request(thread.merge_request.0);
+    let endpoint = builder.order_by(NoteOrderBy::CreatedAt).sort(SortOrder::Descending).build();
+    let before = |note: &Note| note.created_at.duration_since(then) < -CLOCK_SLACK;
+    let notes = thread.hand.client.until(endpoint, before).await?;
+    let (me, body) = (thread.hand.me().await?, settled(body));
+    Ok(notes.iter().find(|note| note.is(&body, then) && note.author.id == me).map(|note| note.id))
 }
 
 impl Note {
@@ -135,16 +168,5 @@ impl Thread<'_> {
             Err(error) => tracing::warn!(note = id.0, project = self.project.0, %error, "a new note could not be read back"),
         }
         Ok(Done::Wrote { note: Some(id) })
-    }
-
-    /// A note of ours with this text, posted at or after a time.
-    async fn posted(&self, body: &str, then: Timestamp) -> Result<Option<NoteId>, CallError> {
-        let mut builder = MergeRequestNotes::builder();
-        builder.project(self.project.0).merge_request(self.merge_request.0);
-        let endpoint = builder.order_by(NoteOrderBy::CreatedAt).sort(SortOrder::Descending).build();
-        let before = |note: &Note| note.created_at.duration_since(then) < -CLOCK_SLACK;
-        let notes = self.hand.client.until(endpoint, before).await?;
-        let me = self.hand.me().await?;
-        Ok(notes.iter().find(|note| note.is(body, then) && note.author.id == me).map(|note| note.id))
     }
 }

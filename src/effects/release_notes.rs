@@ -55,6 +55,17 @@ pub(super) async fn write(hand: &Hand, project: ProjectId, tag: &str, section: &
     }
 }
 
+/// What [`write`] would answer without writing; `None` where it would write.
+pub(super) async fn stands(hand: &Hand, project: ProjectId, tag: &str, section: &str) -> Result<Option<Done>, NotDone> {
+    let section = inner(section)?;
+    match read(hand, project, tag).await {
+        Err(CallError::NotFound) => Ok(Some(Done::Waiting)),
+        Ok(now) if splice(&now, &section) == now => Ok(Some(Done::Unchanged { note: None })),
+        Ok(_) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 async fn read(hand: &Hand, project: ProjectId, tag: &str) -> Result<String, CallError> {
     let release: Release = hand.client.one(endpoints::release(project, tag)).await?;
     let asked = release.tag_name == tag;

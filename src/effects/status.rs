@@ -44,6 +44,12 @@ struct Status {
     pipeline_id: Option<PipelineId>,
 }
 
+impl Status {
+    fn says(&self, state: StatusState, description: &str) -> bool {
+        self.status == state.word() && self.description.as_deref().unwrap_or_default() == description
+    }
+}
+
 impl StatusState {
     fn word(self) -> &'static str {
         match self {
@@ -57,9 +63,9 @@ impl StatusState {
 /// Sets the status, unless our newest one there says the same.
 pub(super) async fn set(hand: &Hand, place: &Place<'_>, word: &Word<'_>) -> Result<Done, NotDone> {
     let description = one_line(word.description);
-    let says = |status: &Status| status.status == word.state.word() && status.description.as_deref().unwrap_or_default() == description;
-    if newest(hand, place).await?.is_some_and(|status| says(&status)) {
-        return Ok(Done::Unchanged { note: None });
+    let says = |status: &Status| status.says(word.state, &description);
+    if let Some(done) = stands(hand, place, word).await? {
+        return Ok(done);
     }
     match post(hand, place, word, &description).await {
         Ok(status) if status.pipeline_id.is_some_and(|pipeline| pipeline != place.pipeline) => {
@@ -80,6 +86,13 @@ pub(super) async fn set(hand: &Hand, place: &Place<'_>, word: &Word<'_>) -> Resu
         Some(status) if says(&status) => Ok(Done::Wrote { note: None }),
         Some(_) | None => Err(NotDone::Later("the status reads back otherwise than it was written".into())),
     }
+}
+
+/// Whether our newest status there says the same already.
+pub(super) async fn stands(hand: &Hand, place: &Place<'_>, word: &Word<'_>) -> Result<Option<Done>, NotDone> {
+    let description = one_line(word.description);
+    let said = newest(hand, place).await?.is_some_and(|status| status.says(word.state, &description));
+    Ok(said.then_some(Done::Unchanged { note: None }))
 }
 
 async fn post(hand: &Hand, place: &Place<'_>, word: &Word<'_>, description: &str) -> Result<Status, CallError> {

@@ -123,7 +123,14 @@ fn sticky(body: &str, note: Option<u64>) -> Effect {
 
 fn reply(body: &str, asked_by: u64) -> Effect {
     let discussion = DiscussionId("dd".into());
-    Effect::Reply { project: project(), merge_request: MergeRequestIid(1), discussion, asked_by: NoteId(asked_by), body: body.into() }
+    Effect::Reply {
+        project: project(),
+        merge_request: MergeRequestIid(1),
+        discussion,
+        asked_by: NoteId(asked_by),
+        body: body.into(),
+        closing: Emoji::X,
+    }
 }
 
 fn react(emoji: Emoji) -> Effect {

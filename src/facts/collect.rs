@@ -4,8 +4,8 @@ use futures_util::future::join_all;
 
 use super::gitlab::Gitlab;
 use super::{Looks, Memory};
-use crate::model::gitlab::{CommitSha, GitRef, Job, JobId, Pipeline, PipelineId, Project, ProjectId, TestSummary};
-use crate::model::signer::{KeylessIdentity, Signature, SignatureState, SignedBy};
+use crate::model::gitlab::{CommitSha, GitRef, Job, JobId, MergeRequestState, Pipeline, PipelineId, Project, ProjectId, TestSummary};
+use crate::model::signer::{KeylessIdentity, Signature, SignatureState, SignedBy, SignerKind, TrustedSigner};
 use crate::model::{Digest, PinnedImage};
 use crate::verdict::facts::{DigestFile, MergeRequestFacts, SigningJob, TagLook, TagRole};
 use crate::verdict::{About, Facts, Looked, Question, Service, Why, WhyKind};
@@ -27,7 +27,11 @@ pub(super) async fn collect(looks: &Looks, question: &Question, as_of: jiff::Tim
     facts.project = gitlab.project_by_path(&question.project.path).await;
     let project = match &facts.project {
         Looked::Found(project) => project.clone(),
-        Looked::Absent => return facts,
+        // GitLab answers the same 404 for a project that our token may not see: it says nothing about tags or images.
+        Looked::Absent => {
+            let hidden = format!("GitLab shows no project {} to our token", question.project.path);
+            return unreachable(facts, &Why::new(Service::Gitlab, WhyKind::Refused, hidden));
+        }
         Looked::Unreachable(why) => {
             let why = why.clone();
             return unreachable(facts, &why);
@@ -39,6 +43,7 @@ pub(super) async fn collect(looks: &Looks, question: &Question, as_of: jiff::Tim
     look.history(&mut facts).await;
     look.pipeline(&mut facts).await;
     look.digest(&mut facts);
+    look.history_of_digest(&mut facts).await;
     look.signatures(&mut facts).await;
     look.origin_from_signatures(&mut facts).await;
     facts
@@ -107,6 +112,13 @@ impl Look<'_> {
         }
     }
 
+    fn asks_about_pipeline(&self) -> bool {
+        match &self.question.about {
+            About::Pipeline { .. } => true,
+            About::Release { .. } | About::Image { .. } => false,
+        }
+    }
+
     /// Git tag or pipeline, and the commit.
     async fn origin(&self, facts: &mut Facts) {
         let sha = match &self.question.about {
@@ -143,7 +155,13 @@ impl Look<'_> {
 
     async fn merge_requests(&self, sha: &CommitSha) -> Looked<Vec<MergeRequestFacts>> {
         match self.gitlab.merge_requests_of(self.id(), sha).await {
-            Looked::Found(found) => {
+            Looked::Found(mut found) => {
+                // Anybody can open a merge request around a commit that is there already: it did not bring the release, its approvals
+                // are none of the release's, and nothing of ours is written there.
+                found.retain(|merge_request| self.asks_about_pipeline() || merge_request.state == MergeRequestState::Merged);
+                if found.is_empty() {
+                    return Looked::Absent;
+                }
                 let with_approvals = found.into_iter().take(MERGE_REQUESTS_MAX).map(|merge_request| async move {
                     let approved_by = self.gitlab.approved_by(self.id(), merge_request.iid).await;
                     MergeRequestFacts { merge_request, approved_by }
@@ -180,6 +198,20 @@ impl Look<'_> {
         }
     }
 
+    /// The other releases that these bytes are known by: they may be of another commit.
+    async fn history_of_digest(&self, facts: &mut Facts) {
+        let Some(digest) = facts.digest.found() else { return };
+        match self.memory.sightings_of_digest(&self.project.key, &self.question.image.repository, digest).await {
+            Looked::Found(more) => match &mut facts.history {
+                Looked::Found(seen) => seen.extend(more.into_iter().filter(|sighting| !seen.contains(sighting)).collect::<Vec<_>>()),
+                Looked::Absent => facts.history = Looked::Found(more),
+                Looked::Unreachable(_) => {}
+            },
+            Looked::Absent => {}
+            Looked::Unreachable(why) => facts.history = Looked::Unreachable(why),
+        }
+    }
+
     /// The release pipeline, its jobs, tests and digest file.
     async fn pipeline(&self, facts: &mut Facts) {
         if let (About::Release { .. } | About::Image { tag: Some(_), .. }, Some(commit)) = (&self.question.about, facts.commit.found()) {
@@ -206,7 +238,7 @@ impl Look<'_> {
         let (jobs, tests, protected) = tokio::join!(
             self.gitlab.jobs(self.id(), pipeline.id),
             self.tests(pipeline.id),
-            self.protected(&pipeline.git_ref, facts.ref_protected.clone())
+            self.protected_then_and_now(&pipeline, facts.ref_protected.clone())
         );
         facts.jobs = jobs;
         facts.tests = tests;
@@ -223,6 +255,17 @@ impl Look<'_> {
 
     async fn tests(&self, pipeline: PipelineId) -> Looked<TestSummary> {
         self.gitlab.tests(self.id(), pipeline).await
+    }
+
+    /// SR-16. Where anybody could push when the pipeline ran, protecting the ref afterwards vouches for nothing.
+    async fn protected_then_and_now(&self, pipeline: &Pipeline, known: Looked<bool>) -> Looked<bool> {
+        match self.protected(&pipeline.git_ref, known).await {
+            Looked::Found(true) => match self.memory.first_protection(&self.project.key, pipeline.id).await {
+                Looked::Absent => Looked::Found(true),
+                then => then,
+            },
+            now => now,
+        }
     }
 
     async fn protected(&self, git_ref: &GitRef, known: Looked<bool>) -> Looked<bool> {
@@ -311,11 +354,20 @@ impl Look<'_> {
         })
     }
 
-    /// The jobs that keyless certificates say they ran in, each looked up in this project: a job of another project is not found
-    /// there, whatever its address says.
+    /// The jobs that keyless certificates of this project say they ran in, each looked up in it: a job of another project is not
+    /// found there, whatever its address says. Certificates of other projects count for nothing whatever their job, so they do not
+    /// crowd out ours; of ours, those over the limit were not looked at, which is no word against them.
     async fn signing_jobs(&self, signatures: &[Signature]) -> Vec<SigningJob> {
-        let claimed = signatures.iter().filter_map(keyless).filter_map(|identity| identity.run_invocation_uri.clone());
-        let looks = claimed.take(SIGNING_JOBS_MAX).map(|uri| async move {
+        let mut claimed: Vec<String> = vec![];
+        for uri in
+            signatures.iter().filter_map(keyless).filter(|identity| self.names_us(identity)).filter_map(|i| i.run_invocation_uri.clone())
+        {
+            if !claimed.contains(&uri) {
+                claimed.push(uri);
+            }
+        }
+        let over = claimed.split_off(claimed.len().min(SIGNING_JOBS_MAX));
+        let looks = claimed.into_iter().map(|uri| async move {
             let job = match job_id(&uri) {
                 Some(id) => self.gitlab.job(self.id(), id).await,
                 None => Looked::Absent,
@@ -327,7 +379,23 @@ impl Look<'_> {
             };
             SigningJob { run_invocation_uri: uri, job, pipeline }
         });
-        join_all(looks).await
+        let mut jobs = join_all(looks).await;
+        let why = Why::new(Service::Gitlab, WhyKind::TooLarge, format!("more than {SIGNING_JOBS_MAX} signing jobs of one image"));
+        jobs.extend(over.into_iter().map(|run_invocation_uri| SigningJob {
+            run_invocation_uri,
+            job: Looked::Unreachable(why.clone()),
+            pipeline: Looked::Unreachable(why.clone()),
+        }));
+        jobs
+    }
+
+    /// Whether a certificate says that it is of this project, by an issuer that this image trusts.
+    fn names_us(&self, identity: &KeylessIdentity) -> bool {
+        let trusted = |signer: &TrustedSigner| match &signer.kind {
+            SignerKind::Key { .. } => false,
+            SignerKind::GitlabOidc { issuer } => identity.issuer.as_ref() == Some(issuer),
+        };
+        identity.source_repository_identifier == Some(self.id().to_string()) && self.question.image.signers.iter().any(trusted)
     }
 
     /// A digest that nobody tied to a release: the pipeline its verified certificate names is where to look.
@@ -340,6 +408,7 @@ impl Look<'_> {
         self.commit(facts, Looked::Found(pipeline.sha)).await;
         self.tags(facts).await;
         self.history(facts).await;
+        self.history_of_digest(facts).await;
         self.of_pipeline(facts).await;
     }
 }

@@ -11,14 +11,14 @@ use gitlab::api::projects::members::AllProjectMember;
 use gitlab::api::projects::repository::branches::Branch;
 use gitlab::api::projects::repository::commits::Commit as CommitEndpoint;
 use gitlab::api::projects::repository::tags::Tag as TagEndpoint;
-use gitlab::api::users::CurrentUser;
+use gitlab::api::users::{CurrentUser, User as UserEndpoint};
 
 use crate::gitlab_client::{CallError, GitlabClient, endpoints, look};
 use crate::model::Timestamp;
 use crate::model::gitlab::{Commit, CommitSha, Member, Project, ProjectId, ProjectPath, Release, Tag, User, UserId};
 use crate::verdict::Looked;
 
-pub use recent::{RecentMergeRequest, RecentPipeline};
+pub use recent::{RecentMergeRequest, RecentPipeline, RecentTag};
 
 /// How many objects of one look are read one by one. A commit has one or two pipelines on a ref and one or two merge requests;
 /// more than this is no release we can judge.
@@ -101,6 +101,12 @@ impl Gitlab {
         look(release.and_then(|release| {
             if release.tag_name == tag { Ok(release.into()) } else { Err(wire::odd("another release than the one asked for")) }
         }))
+    }
+
+    /// Whether a user is a machine: the user of an access token, a service account, one of GitLab's own. `Absent`: no such user.
+    pub async fn is_bot(&self, user: UserId) -> Looked<bool> {
+        let found = self.client.one::<wire::AnyUser, _, _>(UserEndpoint::builder().user(user.0).build()).await;
+        look(found.and_then(|found| if found.id == user { Ok(found.bot) } else { Err(wire::odd("another user than the one asked for")) }))
     }
 
     /// A user's rights in a project, inherited and invited ones included; `Absent` if there are none.

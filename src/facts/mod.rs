@@ -14,9 +14,9 @@ use async_trait::async_trait;
 pub use pieces::pieces;
 
 use crate::event::{Event, Hint, What};
-use crate::model::Repository;
-use crate::model::gitlab::{CommitSha, InstanceName, Project, ProjectKey};
+use crate::model::gitlab::{CommitSha, InstanceName, PipelineId, Project, ProjectKey};
 use crate::model::project::WatchedProject;
+use crate::model::{Digest, Repository};
 use crate::verdict::facts::Sighting;
 use crate::verdict::{Facts, Looked, Question, Service, Why, WhyKind};
 
@@ -38,6 +38,12 @@ pub trait Memory: Send + Sync {
         commit: Option<&CommitSha>,
         release: Option<&str>,
     ) -> Looked<Vec<Sighting>>;
+
+    /// The releases of this image that this digest was recorded for; `Absent` when there is none.
+    async fn sightings_of_digest(&self, project: &ProjectKey, image: &Repository, digest: &Digest) -> Looked<Vec<Sighting>>;
+
+    /// Whether this pipeline's ref was protected when it was first judged; `Absent` if it never was.
+    async fn first_protection(&self, project: &ProjectKey, pipeline: PipelineId) -> Looked<bool>;
 }
 
 impl Looks {

@@ -68,6 +68,11 @@ impl Pattern {
         }
     }
 
+    /// How every value that matches begins.
+    pub fn prefix(&self) -> &str {
+        self.0.strip_suffix('*').unwrap_or(&self.0)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

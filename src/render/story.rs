@@ -240,7 +240,8 @@ impl Words {
         let image = ("image", Phrase::argument(&shell_image(verdict.image.as_ref()?, audience)));
         match verdict.subject.signer.as_ref()? {
             SignedBy::Key(name) if is_shell_plain(&name.0) && !name.0.contains('/') => {
-                let file = Phrase::argument(&format!("{name}.pub"));
+                // A signer without a name of its own is called after its file.
+                let file = Phrase::argument(&if name.0.ends_with(".pub") { name.0.clone() } else { format!("{name}.pub") });
                 Some(self.say("note/verify-key", &Values::from([image, ("name", Phrase::name(&name.0)), ("file", file)])))
             }
             SignedBy::Key(_) => None,

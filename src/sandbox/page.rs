@@ -1,6 +1,7 @@
 //! The demo's page: the merge request, the release, the pipeline and the registry at a glance, and buttons to act. A view on the
 //! sandbox's state, not a part of the bot.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,8 +12,9 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::gitlab::state::Pipeline;
 use super::shop::{IMAGE, Shop};
-use crate::model::gitlab::MergeRequestState;
+use crate::model::gitlab::{GitRef, MergeRequestState};
 
 /// The release that the first button makes, and the one that comes from a laptop.
 pub const RELEASE: &str = "v1.8.2";
@@ -119,7 +121,7 @@ fn of_gitlab(shop: &Shop) -> Value {
             let author = world.user(note.author);
             notes.push(json!({
                 "id": note.id, "author": author.name, "username": author.username, "bot": author.bot, "reply": at > 0,
-                "at": note.created_at.strftime("%H:%M:%S UTC").to_string(), "edited": note.updated_at > note.created_at,
+                "at": note.created_at.strftime("%H:%M:%S UTC").to_string(), "edited": note.edited_by.is_some(),
                 "html": markdown(&note.body), "reactions": note.emojis.iter().map(|emoji| &emoji.name).collect::<Vec<_>>(),
             }));
         }
@@ -127,15 +129,17 @@ fn of_gitlab(shop: &Shop) -> Value {
     let project = world.project(shop.project);
     let releases: Vec<_> =
         project.releases.values().rev().map(|r| json!({ "tag": r.tag, "name": r.name, "html": markdown(&r.description) })).collect();
-    let mut pipelines: Vec<_> = world.pipelines.values().filter(|pipeline| pipeline.project == shop.project).collect();
+    let of_releases = |pipeline: &&Pipeline| pipeline.project == shop.project && matches!(pipeline.git_ref, GitRef::Tag(_));
+    let mut pipelines: Vec<_> = world.pipelines.values().filter(of_releases).collect();
     pipelines.reverse();
     let pipelines: Vec<_> = pipelines
         .iter()
         .map(|pipeline| {
-            let jobs: Vec<_> = world.jobs_of(pipeline.id).map(|job| json!({ "name": job.spec.name, "status": job.status.word() })).collect();
-            let statuses: Vec<_> = pipeline
-                .statuses
-                .iter()
+            let jobs: Vec<_> = world.jobs_of(pipeline.id).map(|job| json!({ "id": job.id, "name": job.spec.name, "status": job.status.word() })).collect();
+            // A newer status takes the place of an older one with its name, as on GitLab's own page.
+            let newest: BTreeMap<_, _> = pipeline.statuses.iter().map(|status| (&status.name, status)).collect();
+            let statuses: Vec<_> = newest
+                .values()
                 .map(|status| json!({ "name": status.name, "state": status.status.word(), "description": status.description }))
                 .collect();
             json!({ "id": pipeline.id, "ref": pipeline.git_ref.name(), "status": pipeline.status.word(), "jobs": jobs, "statuses": statuses })

@@ -174,13 +174,21 @@ environments = ["staging", "production"]
                 let bundle = self.authority.sign_bundle_with_key(&self.release_key, &image).map_err(std::io::Error::other)?;
                 self.registry.attach_bundle(IMAGE, digest, &bundle);
             }
-            Signing::Keyless => {
-                let claims = Claims::of(&self.gitlab_job(job, tag));
-                let bundle = self.authority.sign_bundle_keyless(&image, &claims, Timestamp::now()).map_err(std::io::Error::other)?;
-                self.registry.attach_bundle(IMAGE, digest, &bundle);
-            }
+            Signing::Keyless => self.sign_claiming(digest, &self.claims(job, tag))?,
         }
         Ok(())
+    }
+
+    /// A keyless signature whose certificate makes these claims.
+    pub fn sign_claiming(&self, digest: Digest, claims: &Claims) -> std::io::Result<()> {
+        let bundle = self.authority.sign_bundle_keyless(&self.pinned(digest), claims, Timestamp::now()).map_err(std::io::Error::other)?;
+        self.registry.attach_bundle(IMAGE, digest, &bundle);
+        Ok(())
+    }
+
+    /// What an honest certificate says of a job on a tag.
+    pub fn claims(&self, job: JobId, tag: &str) -> Claims {
+        Claims::of(&self.gitlab_job(job, tag))
     }
 
     /// A cosign 2 signature.
@@ -281,7 +289,8 @@ environments = ["staging", "production"]
         crate::model::Repository { registry: self.registry.host(), path: IMAGE.into() }
     }
 
-    fn gitlab_job(&self, job: JobId, tag: &str) -> GitlabJob {
+    /// A job on a tag, as its ID token describes it.
+    pub fn gitlab_job(&self, job: JobId, tag: &str) -> GitlabJob {
         let world = self.gitlab.world();
         let project = world.project(self.project);
         GitlabJob {

@@ -108,3 +108,34 @@ fn the_schema_is_json_and_a_full_disk_is_no_success() {
     assert_eq!(child.status.code(), Some(3));
     assert!(String::from_utf8(child.stderr).unwrap().contains("could not be written"));
 }
+
+#[test]
+#[cfg(feature = "sandbox")]
+fn the_demo_tells_its_story_to_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, out, err) = run(folder.path(), &["demo", "--once"]);
+    assert_eq!(code, 0, "{out}\n{err}");
+    assert!(out.ends_with("All 6 steps ended as told.\n"), "{out}");
+    // Nothing is left where it ran, and nothing went wrong on the way.
+    assert_eq!((std::fs::read_dir(folder.path()).unwrap().count(), err.as_str()), (0, ""));
+}
+
+#[test]
+fn serve_with_a_bad_file_ends_with_two() {
+    let (home, _) = installation(&SMALL.replace("signer", "signr"));
+    let (code, out, err) = run(home.path(), &["serve", "--config", "bot.toml"]);
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    assert!(err.contains("bot.toml:4: project[0]: `signer` is missing") && err.contains("bot.toml:7: project[0].signr: "), "{err}");
+    let (code, _, err) = run(home.path(), &["serve", "--config", "none.toml"]);
+    assert!(code == 2 && err.contains("none.toml"), "{code}: {err}");
+}
+
+#[test]
+fn serve_on_a_taken_port_ends_with_three_and_says_so() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let (home, _) = installation(&format!("[server]\nlisten = \"{address}\"\n{SMALL}"));
+    let (code, out, err) = run(home.path(), &["serve", "--config", "bot.toml"]);
+    assert_eq!(code, 3, "{out}\n{err}");
+    assert!(err.contains(&format!("cannot listen on {address}: ")), "{err}");
+}

@@ -13,6 +13,10 @@ use crate::model::EnvironmentName;
 use crate::model::gitlab::{CommitSha, Deployment, GitRef, Job, JobId, Pipeline, PipelineId, ProjectId, TestSummary};
 use crate::verdict::{Looked, Service, Why, WhyKind};
 
+/// Pipelines of one commit on one ref name that are read one by one, [`REREAD_MAX`] at a time. An honest release has one or two;
+/// whoever may push branches can add those of a branch that is named like the tag.
+const PIPELINES_MAX: usize = 100;
+
 impl Gitlab {
     /// One pipeline, with its ref and whether that is a tag.
     pub async fn pipeline(&self, project: ProjectId, id: PipelineId) -> Looked<Pipeline> {
@@ -36,17 +40,20 @@ impl Gitlab {
         let endpoint = Pipelines::builder().project(project.0).sha(sha.as_str()).ref_(ref_name).build();
         let mut listed: Vec<wire::ListedPipeline> = self.client.all(endpoint).await?;
         listed.retain(|pipeline| pipeline.sha == *sha && pipeline.ref_name == ref_name);
-        if listed.len() > REREAD_MAX {
-            return Err(CallError::TooLarge(format!("more than {REREAD_MAX} pipelines of one commit on one ref")));
+        if listed.len() > PIPELINES_MAX {
+            return Err(CallError::TooLarge(format!("more than {PIPELINES_MAX} pipelines of one commit on one ref")));
         }
-        let looks = listed.iter().map(|pipeline| async {
-            match self.read_pipeline(project, pipeline.id).await {
-                // Deleted since it was listed.
-                Err(CallError::NotFound) => Ok(None),
-                found => found.map(Some),
-            }
-        });
-        let mut found: Vec<Pipeline> = try_join_all(looks).await?.into_iter().flatten().collect();
+        let mut found: Vec<Pipeline> = vec![];
+        for some in listed.chunks(REREAD_MAX) {
+            let looks = some.iter().map(|pipeline| async {
+                match self.read_pipeline(project, pipeline.id).await {
+                    // Deleted since it was listed.
+                    Err(CallError::NotFound) => Ok(None),
+                    found => found.map(Some),
+                }
+            });
+            found.extend(try_join_all(looks).await?.into_iter().flatten());
+        }
         found.sort_by_key(|pipeline| std::cmp::Reverse(pipeline.id));
         if found.is_empty() { Err(CallError::NotFound) } else { Ok(found) }
     }

@@ -8,7 +8,7 @@ use gitlab::api::projects::repository::tags::{Tags, TagsOrderBy};
 use super::{Gitlab, wire};
 use crate::gitlab_client::{endpoints, look};
 use crate::model::Timestamp;
-use crate::model::gitlab::{CommitSha, MergeRequestIid, Note, PipelineId, ProjectId, Tag};
+use crate::model::gitlab::{CommitSha, MergeRequestIid, Note, PipelineId, ProjectId};
 use crate::verdict::Looked;
 
 /// A pipeline in a listing. GitLab does not say there whether the ref is a tag: read the pipeline to know.
@@ -21,6 +21,14 @@ pub struct RecentPipeline {
     pub updated_at: Option<Timestamp>,
 }
 
+/// A tag in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecentTag {
+    pub name: String,
+    /// Whether GitLab holds a release of it.
+    pub has_release: bool,
+}
+
 /// A merge request in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecentMergeRequest {
@@ -29,10 +37,16 @@ pub struct RecentMergeRequest {
 }
 
 impl Gitlab {
-    /// The newest tags, at most `limit` (of 100), by the date of the tag or its commit.
-    pub async fn recent_tags(&self, project: ProjectId, limit: usize) -> Looked<Vec<Tag>> {
-        let endpoint = Tags::builder().project(project.0).order_by(TagsOrderBy::Updated).sort(SortOrder::Descending).build();
-        look(self.client.first::<wire::Tag, _, _>(endpoint, limit).await.map(|tags| tags.into_iter().map(Tag::from).collect()))
+    /// The newest tags whose name begins so, at most `limit` (of 100), by the date of the tag or its commit. Without the prefix
+    /// anybody who may push a tag of another name could push the releases out of the list.
+    pub async fn recent_tags(&self, project: ProjectId, prefix: &str, limit: usize) -> Looked<Vec<RecentTag>> {
+        let mut builder = Tags::builder();
+        if !prefix.is_empty() {
+            builder.search(format!("^{prefix}"));
+        }
+        let endpoint = builder.project(project.0).order_by(TagsOrderBy::Updated).sort(SortOrder::Descending).build();
+        let recent = |listed: wire::ListedTag| RecentTag { has_release: listed.release.is_some(), name: listed.name };
+        look(self.client.first::<wire::ListedTag, _, _>(endpoint, limit).await.map(|tags| tags.into_iter().map(recent).collect()))
     }
 
     /// The tags whose history holds a commit, newest first.

@@ -110,7 +110,7 @@ async fn pipelines_of_a_ref_tell_tag_from_branch() {
     let target = &world_.asked()[0].target;
     assert!(target.contains(&format!("sha={SHA}")) && target.contains("ref=v1"), "{target}");
 
-    let many: Vec<Value> = (0..21).map(|id| json!({"id": id, "sha": SHA, "ref": "v1"})).collect();
+    let many: Vec<Value> = (0..101).map(|id| json!({"id": id, "sha": SHA, "ref": "v1"})).collect();
     let (_, gitlab) = world(vec![("GET /projects/7/pipelines", json!(many))]).await;
     assert_eq!(kind(&gitlab.pipelines(P, &sha(), "v1").await), Some(WhyKind::TooLarge));
     let (_, gitlab) = world(vec![("GET /projects/7/pipelines", json!([]))]).await;
@@ -267,9 +267,12 @@ async fn the_catch_up_asks_for_what_is_new() {
     assert_eq!(notes.found().unwrap().iter().map(|note| note.id.0).collect::<Vec<_>>(), [32, 33]);
     assert_eq!(gitlab.recent_pipelines(P, since).await.found().unwrap()[0].ref_name, "v1");
     assert_eq!(gitlab.merge_requests_updated_after(P, since).await.found().unwrap()[0].iid, MergeRequestIid(1));
-    assert_eq!(gitlab.recent_tags(P, 20).await.found().unwrap()[0].name, "v1");
+    assert_eq!(gitlab.recent_tags(P, "v", 20).await.found().unwrap()[0].name, "v1");
     let targets: Vec<String> = world.asked().into_iter().map(|asked| asked.target).collect();
     assert!(targets[0].contains("order_by=created_at&sort=desc"), "{targets:?}");
     assert!(targets[1].contains("updated_after=2026-05-04T11%3A00%3A00Z") && targets[2].contains("scope=all"), "{targets:?}");
-    assert!(targets[3].contains("per_page=20") && targets[3].contains("order_by=updated"), "{targets:?}");
+    assert!(
+        targets[3].contains("per_page=20") && targets[3].contains("search=%5Ev") && targets[3].contains("order_by=updated"),
+        "{targets:?}"
+    );
 }

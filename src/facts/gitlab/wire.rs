@@ -38,6 +38,13 @@ impl From<User> for model::User {
     }
 }
 
+/// Anybody, and whether a machine.
+#[derive(Debug, Deserialize)]
+pub struct AnyUser {
+    pub id: UserId,
+    pub bot: bool,
+}
+
 #[derive(Debug, Deserialize)]
 pub struct Project {
     pub id: ProjectId,
@@ -74,6 +81,13 @@ pub struct Tag {
     commit: Named,
     /// Only a boolean counts (SR-16).
     protected: bool,
+}
+
+/// A tag in a listing, of which only the name is read and whether there is a release of it.
+#[derive(Debug, Deserialize)]
+pub struct ListedTag {
+    pub name: String,
+    pub release: Option<serde::de::IgnoredAny>,
 }
 
 /// A commit, of which only the name is read. For an annotated tag it is the commit, not the tag object.

@@ -2,7 +2,14 @@
 "use strict";
 
 const $ = (id) => document.getElementById(id);
-const words = { eyes: "👀 eyes", white_check_mark: "✅ check mark", x: "❌ cross", hourglass: "⌛ hourglass" };
+const words = { eyes: "eyes", white_check_mark: "check mark", x: "cross", hourglass: "hourglass" };
+// Drawn here, because not every machine has a font with emoji.
+const icons = {
+  eyes: "M1 8c2-4 4.5-5 7-5s5 1 7 5c-2 4-4.5 5-7 5s-5-1-7-5zM8 5.5a2.5 2.5 0 1 0 0 5a2.5 2.5 0 0 0 0-5z",
+  white_check_mark: "M2.5 8.5l4 4l7-9",
+  x: "M3 3l10 10M13 3l-10 10",
+  hourglass: "M4 2h8M4 14h8M4.5 2c0 3 1.5 4 3.5 6c-2 2-3.5 3-3.5 6M11.5 2c0 3-1.5 4-3.5 6c2 2 3.5 3 3.5 6",
+};
 let last = "";
 
 function element(tag, attributes, ...children) {
@@ -12,54 +19,76 @@ function element(tag, attributes, ...children) {
   return made;
 }
 
+function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  for (const [key, value] of Object.entries({ viewBox: "0 0 16 16", "aria-hidden": "true" })) svg.setAttribute(key, value);
+  const line = { d: icons[name], fill: "none", stroke: "currentColor", "stroke-width": "1.8", "stroke-linecap": "round", "stroke-linejoin": "round" };
+  for (const [key, value] of Object.entries(line)) path.setAttribute(key, value);
+  svg.append(path);
+  return svg;
+}
+
 const pill = (status) => element("span", { class: "pill " + status }, status);
 
+/** GitLab's pages are not part of the demo: a link leads to the same thing on this page, or nowhere. */
+function here(link) {
+  const kinds = [[/\/-\/pipelines\/(\d+)$/, "pipeline-"], [/\/-\/jobs\/(\d+)$/, "job-"], [/\/-\/merge_requests\/\d+$/, "mr-title"], [/\/-\/releases\/([^/]+)$/, "release-"]];
+  link.title = "in GitLab: " + link.href;
+  const kind = kinds.find(([pattern]) => pattern.test(link.href));
+  if (kind) link.href = "#" + kind[1] + (kind[0].exec(link.href)[1] || "");
+  else link.removeAttribute("href");
+}
+
+function text(html) {
+  const made = element("div", { class: "text" });
+  made.innerHTML = html; // made by the server from Markdown; raw HTML other than details/summary is escaped there
+  made.querySelectorAll("a").forEach(here);
+  return made;
+}
+
 function note(n) {
+  const initials = n.author.split(" ").map((word) => word[0]).join("").slice(0, 2);
   const by = element("div", { class: "by" }, element("b", {}, n.author), element("span", {}, "@" + n.username));
   if (n.bot) by.append(element("span", { class: "bot" }, "bot"));
   by.append(element("span", {}, n.at + (n.edited ? ", edited" : "")));
-  const text = element("div", { class: "text" });
-  text.innerHTML = n.html; // made by the server from Markdown; raw HTML other than details/summary is escaped there
-  const box = element("section", { class: "note" + (n.reply ? " reply" : ""), id: "note-" + n.id, "data-bot": String(n.bot) }, by, text);
-  if (n.reactions.length) box.append(element("div", { class: "reactions" }, ...n.reactions.map((r) => element("span", {}, words[r] || r))));
+  const avatar = element("span", { class: "avatar", "aria-hidden": "true" }, initials);
+  const box = element("section", { class: "note" + (n.reply ? " reply" : ""), id: "note-" + n.id, "data-bot": String(n.bot) }, avatar, by, text(n.html));
+  const reaction = (name) => element("span", { class: name }, ...(icons[name] ? [icon(name)] : []), words[name] || name);
+  if (n.reactions.length) box.append(element("div", { class: "reactions" }, ...n.reactions.map(reaction)));
   return box;
 }
 
-function release(r) {
-  const text = element("div", { class: "text" });
-  text.innerHTML = r.html;
-  return element("section", { id: "release-" + r.tag }, element("h3", {}, r.name), text);
-}
+const release = (r) => element("section", { id: "release-" + r.tag }, element("h3", {}, r.name), text(r.html));
 
 function pipeline(p) {
-  const rows = [element("div", { class: "row" }, element("b", { class: "grow" }, "#" + p.id + " on " + p.ref), pill(p.status))];
-  for (const job of p.jobs) rows.push(element("div", { class: "row" }, element("span", { class: "grow" }, job.name), pill(job.status)));
-  for (const s of p.statuses) rows.push(element("div", { class: "row" }, element("span", { class: "grow" }, s.name + " (external status)"), pill(s.state), element("small", {}, s.description)));
+  const rows = [element("div", { class: "row", id: "pipeline-" + p.id }, element("b", { class: "grow" }, "#" + p.id + " on " + p.ref), pill(p.status))];
+  for (const job of p.jobs) rows.push(element("div", { class: "row job", id: "job-" + job.id }, element("span", { class: "grow" }, job.name), pill(job.status)));
+  for (const s of p.statuses) rows.push(element("div", { class: "row job" }, element("span", { class: "grow" }, s.name + " (commit status)"), pill(s.state), element("small", {}, s.description)));
   return element("section", {}, ...rows);
 }
 
-function image(i) {
-  return element("div", { class: "row" }, element("b", { class: "grow" }, i.tag), element("code", {}, i.digest));
-}
+const image = (i) => element("div", { class: "row" }, element("b", { class: "grow" }, i.tag), element("code", {}, i.digest));
 
 function fill(id, children, empty) {
   $(id).replaceChildren(...(children.length ? children : [element("p", { class: "empty" }, empty)]));
 }
 
-/** Open <details> stay open when the page is drawn anew. */
-function openDetails() {
-  return new Set([...document.querySelectorAll("details[open]")].map((d) => d.closest("section").id + d.querySelector("summary").textContent));
-}
+const named = (details) => details.closest("section").id + details.querySelector("summary").textContent;
 
 function draw(state) {
-  const open = openDetails();
-  $("mr-title").textContent = "!" + state.merge_request.iid + " " + state.merge_request.title;
-  $("mr-meta").textContent = state.project + " · " + state.merge_request.state + " · " + state.merge_request.source + " into " + state.merge_request.target;
+  // What a person opened stays open when the page is drawn anew.
+  const open = new Set([...document.querySelectorAll("details[open]")].map(named));
+  const mr = state.merge_request;
+  $("mr-title").textContent = "!" + mr.iid + " " + mr.title;
+  $("mr-state").textContent = mr.state;
+  $("mr-state").className = "pill " + mr.state;
+  $("mr-meta").textContent = state.project + " · " + mr.source + " into " + mr.target;
   fill("notes", state.notes.map(note), "No comments yet.");
-  fill("releases", state.releases.map(release), "No release yet. Push the tag.");
-  fill("pipelines", state.pipelines.map(pipeline), "No pipeline yet.");
+  fill("releases", state.releases.map(release), "No release yet.");
+  fill("pipelines", state.pipelines.map(pipeline), "No release pipeline yet.");
   fill("registry", state.registry.map(image), "No image yet.");
-  for (const d of document.querySelectorAll("details")) d.open = open.has(d.closest("section").id + d.querySelector("summary").textContent);
+  for (const details of document.querySelectorAll("details")) details.open = open.has(named(details));
   for (const button of document.querySelectorAll("[data-act]")) button.disabled = !state.can.includes(button.dataset.act);
 }
 
@@ -78,14 +107,19 @@ async function post(path, body) {
   await refresh();
 }
 
+const ended = () => { $("told").textContent = "The demo has ended."; };
+
 for (const button of document.querySelectorAll("[data-act]")) {
-  button.addEventListener("click", () => post("/act/" + button.dataset.act));
+  button.addEventListener("click", () => post("/act/" + button.dataset.act).catch(ended));
 }
 $("say").addEventListener("submit", (event) => {
   event.preventDefault();
   const body = $("comment").value;
-  if (body.trim()) post("/comment", { body });
+  if (body.trim()) post("/comment", { body }).catch(ended);
   $("comment").value = "";
 });
-setInterval(() => refresh().catch(() => { $("told").textContent = "The demo has ended."; }), 500);
-refresh();
+$("comment").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("say").requestSubmit();
+});
+setInterval(() => refresh().catch(ended), 500);
+refresh().catch(ended);

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::super::{Space, StoreError};
 use super::{Entry, Ledger, LedgerError, index};
 use crate::effects::{Done, Effect};
-use crate::model::gitlab::{CommitSha, MergeRequestIid, NoteId, ProjectKey};
+use crate::model::gitlab::{CommitSha, MergeRequestIid, NoteId, PipelineId, ProjectKey};
 use crate::model::{Digest, Repository, Timestamp};
 use crate::verdict::Verdict;
 use crate::verdict::facts::Sighting;
@@ -35,12 +35,42 @@ impl Ledger {
             }
             found.extend(entries);
         }
-        let mut digests = HashSet::new();
+        // Each digest once; but one that was first seen for another release of this commit counts for this release too.
+        let (mut digests, mut released) = (HashSet::new(), HashSet::new());
+        let mut keep = |sighting: &Sighting| {
+            let new = digests.insert(sighting.digest);
+            let of_release = release.is_some() && sighting.release.as_deref() == release && released.insert(sighting.digest);
+            new || of_release
+        };
         let sightings = found.into_values().filter_map(|entry| match entry {
-            Entry::Seen { sighting, .. } => digests.insert(sighting.digest).then_some(sighting),
+            Entry::Seen { sighting, .. } => keep(&sighting).then_some(sighting),
             Entry::Verdict { .. } | Entry::Intended { .. } | Entry::Done { .. } | Entry::NotDone { .. } | Entry::Command(_) => None,
         });
         Ok(sightings.collect())
+    }
+
+    /// The releases that a digest was seen under, first seen first.
+    pub async fn sightings_of_digest(
+        &self,
+        project: &ProjectKey,
+        image: &Repository,
+        digest: &Digest,
+    ) -> Result<Vec<Sighting>, LedgerError> {
+        let entries = self.found(Space::Sighting, &index::released(project, image, digest), MAX_SIGHTINGS + 1).await?;
+        if entries.len() > MAX_SIGHTINGS {
+            return Err(StoreError(format!("more than {MAX_SIGHTINGS} sightings of one digest")).into());
+        }
+        let sightings = entries.into_iter().filter_map(|(_, entry)| match entry {
+            Entry::Seen { sighting, .. } => Some(sighting),
+            Entry::Verdict { .. } | Entry::Intended { .. } | Entry::Done { .. } | Entry::NotDone { .. } | Entry::Command(_) => None,
+        });
+        Ok(sightings.collect())
+    }
+
+    /// Whether a pipeline's ref was protected when we first judged anything by that pipeline; `None` if we never did (SR-16).
+    pub async fn first_protection(&self, project: &ProjectKey, pipeline: PipelineId) -> Result<Option<bool>, LedgerError> {
+        let mut verdicts = self.verdicts(&index::of_pipeline(project, pipeline), 1).await?;
+        Ok(verdicts.pop().and_then(|(_, verdict)| verdict.subject.ref_protected))
     }
 
     /// The release a digest was first seen under.
@@ -86,9 +116,21 @@ impl Ledger {
         }))
     }
 
-    /// Whether an effect was ever intended, whatever came of it.
-    pub async fn was_intended(&self, effect_key: &str) -> Result<bool, LedgerError> {
-        Ok(!self.found(Space::Intent, &index::effect(effect_key), 1).await?.is_empty())
+    /// Whether an effect last found nothing to write to.
+    pub async fn waits(&self, effect_key: &str) -> Result<bool, LedgerError> {
+        let newest = self.found(Space::Intent, &index::effect(effect_key), 1).await?;
+        Ok(newest.iter().any(|(_, entry)| matches!(entry, Entry::Done { done: Done::Waiting, .. })))
+    }
+
+    /// Remembers the words of a note that was taken while it was unedited. Not a record: without it, a second try falls silent.
+    pub async fn take_note(&self, note: (&ProjectKey, MergeRequestIid, NoteId), words: &Digest) -> Result<(), LedgerError> {
+        Ok(self.store.put(Space::Command, &index::taken(note), words.to_string().as_bytes()).await?)
+    }
+
+    /// The words with which a note was taken.
+    pub async fn taken_note(&self, note: (&ProjectKey, MergeRequestIid, NoteId)) -> Result<Option<Digest>, LedgerError> {
+        let Some(text) = self.store.get(Space::Command, &index::taken(note)).await? else { return Ok(None) };
+        Ok(std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()))
     }
 
     /// Until when everything of a project was looked at. Not a record: losing it only looks again.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::super::{Space, Store, StoreError};
 use super::Entry;
 use crate::effects::Done;
-use crate::model::gitlab::{CommitSha, MergeRequestIid, NoteId, ProjectKey};
+use crate::model::gitlab::{CommitSha, MergeRequestIid, NoteId, PipelineId, ProjectKey};
 use crate::model::{Digest, Repository};
 use crate::verdict::facts::Sighting;
 use crate::verdict::{About, Verdict};
@@ -39,8 +39,17 @@ pub(super) fn command(project: &ProjectKey, merge_request: MergeRequestIid, note
     name((project, merge_request, note))
 }
 
+/// The words of a note; beside the marks of executed commands, which have no prefix.
+pub(super) fn taken((project, merge_request, note): (&ProjectKey, MergeRequestIid, NoteId)) -> String {
+    format!("note/{}", command(project, merge_request, note))
+}
+
 pub(super) fn effect(effect_key: &str) -> String {
     format!("{}/", name(effect_key))
+}
+
+pub(super) fn of_pipeline(project: &ProjectKey, pipeline: PipelineId) -> String {
+    format!("pipeline/{}/", name((project, pipeline)))
 }
 
 pub(super) fn verdict_id(id: Uuid) -> String {
@@ -70,6 +79,10 @@ pub(super) async fn add(store: &dyn Store, seq: u64, entry: &Entry) -> Result<()
             let mut keys = vec![(Space::Verdict, verdict_id(*id))];
             keys.extend(verdict.digest().map(|digest| (Space::Verdict, newest_first(&verdict_digest(&digest)))));
             keys.extend(place(verdict).map(|place| (Space::Verdict, newest_first(&place))));
+            let subject = &verdict.subject;
+            if let (Some(project), Some(pipeline), Some(_)) = (&subject.project, &subject.pipeline, subject.ref_protected) {
+                keys.push((Space::Verdict, oldest_first(&of_pipeline(project, pipeline.id))));
+            }
             keys
         }
         Entry::Seen { project, image, sighting } => {

@@ -136,6 +136,9 @@ async fn sightings_come_first_seen_first_and_each_digest_once() {
     assert_eq!(digests(Some('a'), None).await, [one, two]);
     assert_eq!(digests(None, Some("v1")).await, [one, three]);
     assert_eq!(digests(Some('a'), Some("v1")).await, [one, two, three]);
+    // The same bytes under two releases of one commit: the record of the second knows them too.
+    let both = ledger.sightings(&project(), &image(), Some(&commit('a')), Some("v2")).await.unwrap();
+    assert!(both.iter().any(|sighting| sighting.digest == one && sighting.release.as_deref() == Some("v2")), "{both:?}");
     assert!(digests(Some('c'), Some("v9")).await.is_empty());
     assert!(digests(None, None).await.is_empty());
     let elsewhere: Repository = "registry.example.com/shop/web".parse().unwrap();

@@ -65,6 +65,9 @@ fn recorded(facts: &Facts, commit: &CommitSha) -> Finding {
         Tie::CouldNot(why) => return could_not_check(CHECK, commit.as_str(), facts, &why),
         Tie::IsNot => {}
     }
+    if let Some(made_of) = known_of_another_commit(facts, digest, commit) {
+        return other(facts, commit, made_of.as_str());
+    }
     match by_commit_tag(facts, digest, commit) {
         Tie::Is => {
             let found = format!("{commit} by the commit tag only");
@@ -94,6 +97,12 @@ fn by_digest_file(facts: &Facts, digest: Digest, commit: &CommitSha) -> Tie {
         Looked::Found(DigestFile::Says(_) | DigestFile::Illegible) | Looked::Absent => Tie::IsNot,
         Looked::Unreachable(why) => Tie::CouldNot(why.clone()),
     }
+}
+
+/// The commit that our own record knows these bytes by: a tag in the registry that says otherwise was written by somebody else.
+fn known_of_another_commit<'a>(facts: &'a Facts, digest: Digest, commit: &CommitSha) -> Option<&'a CommitSha> {
+    let seen = facts.history.found()?.iter().filter(|sighting| sighting.digest == digest);
+    seen.filter_map(|sighting| sighting.commit.as_ref()).find(|known| *known != commit)
 }
 
 fn by_commit_tag(facts: &Facts, digest: Digest, commit: &CommitSha) -> Tie {

@@ -2,7 +2,8 @@
 //!
 //! One that counts is enough: whoever may push to the registry may add broken signatures beside good ones. Where none counts,
 //! the reason is the first of: one that claims a signer of ours and does not verify; one that verifies but is not by whom we
-//! trust, or not from this release's pipeline; one over other bytes; one that does not verify and claims nobody of ours; none.
+//! trust, or not from this release's pipeline; one over other bytes; one that does not verify and claims nobody of ours; none. What is there and
+//! cannot be read is not "none": then the check could not look.
 
 use super::evidence::{self, Evidence};
 use super::identity::Wrong;
@@ -10,7 +11,7 @@ use super::{could_not_check, no_image, sig_missing};
 use crate::model::Digest;
 use crate::model::signer::{KeylessIdentity, Signature, SignatureState, SignedBy, SignerKind};
 use crate::verdict::facts::TagRole;
-use crate::verdict::{Check, Facts, Finding, Looked, Policy, Problem};
+use crate::verdict::{Check, Facts, Finding, Looked, Policy, Problem, Service, Why, WhyKind};
 
 const CHECK: Check = Check::Signature;
 
@@ -53,11 +54,12 @@ fn none_counts(facts: &Facts, digest: Digest, nearest: Option<(&KeylessIdentity,
         return Finding::blocked(CHECK, expected, format!("does not verify: {reason}"), invalid("an unknown signer".into()));
     }
     let unreadable: Vec<_> = signatures.iter().filter_map(unreadable).collect();
-    let found = match unreadable.first() {
-        Some(reason) => format!("none; {} unreadable: {reason}", unreadable.len()),
-        None => "none".into(),
-    };
-    Finding::blocked(CHECK, expected, found, sig_missing(facts, digest))
+    if let Some(reason) = unreadable.first() {
+        // Over a limit or of a kind that we do not know is no word against it: something is there, and we could not look (SR-02, SR-20).
+        let why = Why::new(Service::Registry, WhyKind::Unreadable, format!("{} signatures cannot be read: {reason}", unreadable.len()));
+        return Finding { found: format!("{} unreadable: {reason}", unreadable.len()), ..could_not_check(CHECK, expected, facts, &why) };
+    }
+    Finding::blocked(CHECK, expected, "none", sig_missing(facts, digest))
 }
 
 /// Whom this image trusts, in words.

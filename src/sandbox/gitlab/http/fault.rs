@@ -31,6 +31,8 @@ pub enum Fault {
     Garbage,
     /// The connection ends before the answer does.
     Drop,
+    /// The request is carried out, and then the connection ends before the answer does.
+    Unanswered,
 }
 
 /// Where and how often it goes wrong.
@@ -88,14 +90,18 @@ pub async fn play(fault: Fault) -> Option<Response> {
             response
         }
         Fault::Garbage => json(200, "{\"id\": 1, \"na".into()),
-        Fault::Drop => {
-            let mut response = json(200, String::new());
-            let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-            *response.body_mut() = Body::from_stream(stream::iter([Err::<Bytes, _>(broken)]));
-            response
-        }
+        Fault::Drop => broken(),
+        Fault::Unanswered => return None,
     };
     Some(response)
+}
+
+/// An answer whose connection ends in the middle of it.
+pub fn broken() -> Response {
+    let mut response = json(200, String::new());
+    let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    *response.body_mut() = Body::from_stream(stream::iter([Err::<Bytes, _>(reset)]));
+    response
 }
 
 fn json(status: u16, body: String) -> Response {

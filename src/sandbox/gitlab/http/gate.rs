@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::json;
 
 use super::log::Entry;
-use super::{Shared, answer, held};
+use super::{Fault, Shared, answer, held};
 use crate::model::gitlab::UserId;
 use crate::sandbox::gitlab::state::{Refused, World};
 
@@ -27,8 +27,10 @@ pub async fn pass(State(shared): State<Arc<Shared>>, request: Request, next: Nex
     let Ok(bytes) = axum::body::to_bytes(body, MAX_REQUEST).await else { return too_large() };
     let path = parts.uri.path().to_owned();
     let caller = authenticate(&mut shared.world(), &parts.headers, &parts.method, &path);
-    let entry = Entry::new(&shared.world(), &parts, &bytes, caller.as_ref().ok().copied().flatten());
     let fault = super::fault::find(&mut held(&shared.faults), &parts.method, &path);
+    let user = caller.as_ref().ok().copied().flatten();
+    let entry = Entry::new(&shared.world(), &parts, &bytes, (user, fault.is_some()));
+    let unanswered = fault == Some(Fault::Unanswered);
     let played = match fault {
         Some(fault) => super::fault::play(fault).await,
         None => None,
@@ -41,7 +43,7 @@ pub async fn pass(State(shared): State<Arc<Shared>>, request: Request, next: Nex
         }
     };
     shared.log.keep(entry, response.status().as_u16());
-    response
+    if unanswered { super::fault::broken() } else { response }
 }
 
 fn too_large() -> Response {

@@ -31,6 +31,8 @@ pub struct Logged {
     /// Secret values are hidden.
     pub headers: Map<String, Value>,
     pub status: u16,
+    /// A fault was played: neither the status nor a repetition says anything about the client.
+    pub faulted: bool,
 }
 
 /// A request before it is answered.
@@ -38,7 +40,7 @@ pub struct Logged {
 pub struct Entry(Logged);
 
 impl Entry {
-    pub fn new(world: &World, parts: &Parts, body: &[u8], user: Option<UserId>) -> Self {
+    pub fn new(world: &World, parts: &Parts, body: &[u8], (user, faulted): (Option<UserId>, bool)) -> Self {
         let value = |name: &str, value: &http::HeaderValue| match SECRET.contains(&name) {
             true => Value::from("[hidden]"),
             false => String::from_utf8_lossy(value.as_bytes()).into_owned().into(),
@@ -51,6 +53,7 @@ impl Entry {
             body: (!body.is_empty()).then(|| String::from_utf8_lossy(body).into_owned()),
             headers: parts.headers.iter().map(|(name, held)| (name.to_string(), value(name.as_str(), held))).collect(),
             status: 0,
+            faulted,
         })
     }
 }

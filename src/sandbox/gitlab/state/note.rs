@@ -213,7 +213,8 @@ impl World {
         }
     }
 
-    /// Adds a reaction. A second one of the same name by the same user is refused as GitLab does it, with 404.
+    /// Adds a reaction. A second one of the same name by the same user is refused as GitLab does it, with 404. A reaction counts as
+    /// an update of the note (`AwardEmoji#expire_cache`), though not as an edit.
     pub fn react(&mut self, key: MergeRequestKey, note: NoteId, by: UserId, name: &str) -> Result<u64, Refused> {
         let (id, at) = (self.next_id(), self.now());
         let Some(note) = self.merge_request_mut(key).note_mut(note) else { return Err(super::refused::NOTHING) };
@@ -221,6 +222,7 @@ impl World {
             return Err(Refused::NotFound("Award Emoji Name has already been taken"));
         }
         note.emojis.push(Emoji { id, name: name.into(), by, at });
+        note.updated_at = at;
         Ok(id)
     }
 

@@ -45,9 +45,9 @@ fn no_signature_blocks() {
 }
 
 #[test]
-fn an_unreadable_signature_is_no_signature_and_is_mentioned() {
-    let verdict = blocked(&signed(vec![unreadable(), unreadable()]), "CS-SIG-MISSING", ONLY);
-    assert_eq!(said(&verdict, Check::Signature).2, "none; 2 unreadable: not JSON");
+fn an_unreadable_signature_could_not_be_checked_and_is_mentioned() {
+    let verdict = could_not(&signed(vec![unreadable(), unreadable()]), "CS-UNAVAILABLE", ONLY);
+    assert_eq!(said(&verdict, Check::Signature).2, "2 unreadable: not JSON");
 }
 
 #[test]
