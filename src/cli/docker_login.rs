@@ -89,6 +89,6 @@ mod tests {
             assert_eq!(found(host), None, "{host}");
         }
         assert!(login(b"{}", "x").unwrap().is_none());
-        assert!(login(b"[]", "x").is_none() && login(b"", "x").is_none());
+        assert!(login(b"null", "x").is_none() && login(b"", "x").is_none());
     }
 }
