@@ -49,8 +49,8 @@ impl World {
 
     fn signers(&self) -> Vec<TrustedSigner> {
         vec![
-            TrustedSigner { name: name("release-key"), kind: SignerKind::Key { pem: self.ours.public_pem.clone() } },
-            TrustedSigner { name: name("pipeline"), kind: SignerKind::GitlabOidc { issuer: ISSUER.into() } },
+            TrustedSigner::new(name("release-key"), SignerKind::Key { pem: self.ours.public_pem.clone() }),
+            TrustedSigner::new(name("pipeline"), SignerKind::GitlabOidc { issuer: ISSUER.into() }),
         ]
     }
 

@@ -214,12 +214,46 @@ pub mod signer {
         "Keyless: the project's own pipelines on this GitLab server. What their certificates must say is derived from project and tag.",
     );
     pub static OWNER: Key = key("owner", Kind::Text(&forms::FREE), Need::Optional, "Who answers for this signer; shown to people.");
+    pub static NOT_BEFORE: Key =
+        key("not_before", Kind::Moment, Need::Optional, "Keys only: from when its signatures count. A date means its first moment.");
+    pub static NOT_AFTER: Key =
+        key("not_after", Kind::Moment, Need::Optional, "Keys only: until when its signatures count. A date means its last moment.");
+    pub static RETIRED: Key = key(
+        "retired",
+        Kind::Moment,
+        Need::Optional,
+        "Keys only: since when it is replaced. Older signatures still count where a log or timestamp authority of the trust root proves \
+         their time, or where Countersign has passed the image before.",
+    );
+    pub static REVOKED: Key = key(
+        "revoked",
+        Kind::Moment,
+        Need::Optional,
+        "Keys only: since when somebody else may hold it. Only signatures that a log or timestamp authority of the trust root proves to be \
+         older still count.",
+    );
+    pub static REQUIRE_LOG: Key = key(
+        "require_log",
+        Kind::Flag,
+        Need::Flag(false),
+        "Keys only: a log of the trust root must hold each signature. For pipelines (`oidc`) one always must.",
+    );
 }
 
 pub static SIGNER: Section = Section {
     name: "signer",
     doc: "A signer whose signature counts.",
-    keys: &[&signer::KEY_FILE, &signer::KEY, &signer::OIDC, &signer::OWNER],
+    keys: &[
+        &signer::KEY_FILE,
+        &signer::KEY,
+        &signer::OIDC,
+        &signer::OWNER,
+        &signer::NOT_BEFORE,
+        &signer::NOT_AFTER,
+        &signer::RETIRED,
+        &signer::REVOKED,
+        &signer::REQUIRE_LOG,
+    ],
     exactly_one_of: &[&signer::KEY_FILE, &signer::KEY, &signer::OIDC],
 };
 
@@ -258,12 +292,18 @@ pub mod policy {
         Need::Text("required"),
         "When the registry has no tag named after the commit: block, warn, or do not look. One that names another digest always blocks.",
     );
+    pub static REQUIRE_LOG: Key = key(
+        "require_log",
+        Kind::Flag,
+        Need::Flag(false),
+        "Whether a log of the trust root must hold the signatures of keys as well. Those of pipelines it always must.",
+    );
 }
 
 pub static POLICY: Section = section(
     "policy",
     "What is demanded of a release. Said in several places, the strictest counts.",
-    &[&policy::SOURCES, &policy::DIGEST_FILE, &policy::COMMIT_TAG],
+    &[&policy::SOURCES, &policy::DIGEST_FILE, &policy::COMMIT_TAG, &policy::REQUIRE_LOG],
 );
 
 /// What defaults, profiles, projects and, in part, images can say; the most specific counts, as a whole.

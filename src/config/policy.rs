@@ -12,6 +12,7 @@ pub fn read(layers: &[Node<'_>], project: &Place, sink: &Sink<'_>) -> Option<Pol
         sources: sources(layers, project, sink)?,
         digest_file: demand(layers, &key::DIGEST_FILE)?,
         commit_tag: demand(layers, &key::COMMIT_TAG)?,
+        require_log: flag(layers, &key::REQUIRE_LOG)?,
     })
 }
 
@@ -23,6 +24,15 @@ fn demand(layers: &[Node<'_>], key: &Key) -> Option<Demand> {
     // One unreadable place leaves no demand at all: it is reported, and loading stops.
     let demands = said.iter().map(|node| word(node.text()?)).collect::<Option<Vec<_>>>()?;
     demands.into_iter().max_by_key(|demand| strictness(*demand))
+}
+
+/// Whether any place demands it.
+fn flag(layers: &[Node<'_>], key: &Key) -> Option<bool> {
+    let said = layers.iter().filter_map(|layer| layer.get(key)).map(|node| node.flag()).collect::<Option<Vec<_>>>()?;
+    match key.need {
+        Need::Flag(default) => Some(said.into_iter().fold(default, |any, flag| any || flag)),
+        Need::Required | Need::Optional | Need::Text(_) | Need::Texts(_) => None,
+    }
 }
 
 fn word(text: &str) -> Option<Demand> {

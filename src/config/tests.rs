@@ -160,7 +160,7 @@ fn the_example_loads_and_means_what_its_comments_say() {
     let own: Vec<_> = config.server.hooks.iter().filter(|hook| hook.project.is_some()).collect();
     assert_eq!(own.iter().map(|hook| hook.kind).collect::<Vec<_>>(), [HookSecretKind::Token, HookSecretKind::Signing]);
     assert_eq!(own[0].project, Some(ProjectPath("shop/web".into())));
-    let owners: Vec<_> = config.signers.iter().filter_map(|signer| signer.owner.as_deref()).collect();
+    let owners: Vec<_> = config.signers.iter().filter_map(|signer| signer.signer.owner.as_deref()).collect();
     assert_eq!(owners, ["release managers", "partner's build team"]);
 }
 
@@ -178,7 +178,7 @@ fn walk(node: &Node<'_>, section: &'static Section, met: &mut Met) {
 
 fn walk_kind(node: &Node<'_>, kind: &'static Kind, met: &mut Met) {
     match kind {
-        Kind::Text(_) | Kind::Word(_) | Kind::Flag => {}
+        Kind::Text(_) | Kind::Word(_) | Kind::Flag | Kind::Moment => {}
         Kind::Secret => walk(node, &keys::SECRET, met),
         Kind::Table(section) | Kind::TextOrTable(_, section) => walk(node, section, met),
         Kind::Tables(section) => node.list().unwrap().iter().for_each(|item| walk(item, section, met)),
@@ -198,7 +198,7 @@ fn all_keys(section: &'static Section, met: &mut Met) {
             match kind {
                 Kind::Secret => all_keys(&keys::SECRET, met),
                 Kind::Table(below) | Kind::Tables(below) | Kind::Named(_, below) | Kind::TextOrTable(_, below) => all_keys(below, met),
-                Kind::Text(_) | Kind::Word(_) | Kind::Flag | Kind::List(_) | Kind::OneOrMany(_) => {}
+                Kind::Text(_) | Kind::Word(_) | Kind::Flag | Kind::Moment | Kind::List(_) | Kind::OneOrMany(_) => {}
             }
         }
     }

@@ -1,11 +1,12 @@
 //! A problem as one sentence that names it and one that says what to do.
 
 use super::phrase::Phrase;
+use super::story::time;
 use super::template::Values;
 use super::{Words, codes};
 use crate::model::Digest;
 use crate::model::gitlab::PipelineId;
-use crate::verdict::{About, PipelineFault, Problem, Service, Subject, Why, WhyKind};
+use crate::verdict::{About, KeyFault, PipelineFault, Problem, Service, Subject, Why, WhyKind};
 
 /// What is wrong and what to do, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +58,7 @@ fn title(problem: &Problem) -> &'static str {
         | Problem::SigInvalid { .. }
         | Problem::SigOther { .. }
         | Problem::SigOnTag { .. }
+        | Problem::Key { .. }
         | Problem::ProvMissing { .. }
         | Problem::Commit { .. }
         | Problem::RefUnprotected { .. }
@@ -132,6 +134,7 @@ impl Case<'_> {
                 let (named, signed) = Phrase::digests(named, signed);
                 sentence("problem/CS-SIG-ON-TAG", [("tag", name(tag)), ("digest", named), ("signed", signed)])
             }
+            Problem::Key { key, fault } => self.key_fault(&key.0, fault),
             Problem::ProvMissing { digest: untied } => sentence("problem/CS-PROV-MISSING", [("digest", digest(untied))]),
             Problem::Commit { tag, expected, found } => {
                 let (expected, found) = Phrase::commits(expected, found);
@@ -173,6 +176,22 @@ impl Case<'_> {
             Problem::GitTagMissing { tag } => sentence("problem/CS-GIT-TAG-MISSING", [("tag", name(tag))]),
             Problem::RegistryAuth { repository } => sentence("problem/CS-REG-AUTH", [("repository", name(without_registry(repository)))]),
             Problem::Unavailable { what, why } => unavailable(what, why),
+        }
+    }
+
+    fn key_fault(&self, key: &str, fault: &KeyFault) -> Sentence {
+        let key = ("key", Phrase::name(key));
+        match fault {
+            KeyFault::Revoked { at, signed: Some(signed) } => {
+                sentence("problem/CS-KEY-REVOKED", [key, ("at", time(*at)), ("signed", time(*signed))])
+            }
+            KeyFault::Revoked { at, signed: None } => sentence("problem/CS-KEY-REVOKED.unproven", [key, ("at", time(*at))]),
+            KeyFault::Retired { since, pipeline } => {
+                let pipeline = self.pipeline_or(*pipeline, "the release pipeline");
+                sentence("problem/CS-KEY-RETIRED", [key, ("since", time(*since)), ("pipeline", pipeline)])
+            }
+            KeyFault::Early { from } => sentence("problem/CS-KEY-EARLY", [key, ("from", time(*from))]),
+            KeyFault::Unlogged => sentence("problem/CS-SIG-UNLOGGED", [key]),
         }
     }
 

@@ -7,7 +7,7 @@ use super::phrase::Phrase;
 use super::template::Values;
 use super::{Audience, Explained, Words, explain};
 use crate::model::gitlab::{GitRef, MergeRequestIid};
-use crate::model::signer::{KeylessIdentity, SignedBy};
+use crate::model::signer::{KeylessIdentity, SignedBy, SignerName, TrustedSigner};
 use crate::model::{PinnedImage, Timestamp};
 use crate::verdict::facts::MergeRequestFacts;
 use crate::verdict::{About, Check, CheckOutcome, Finding, Looked, Outcome, Verdict};
@@ -137,9 +137,18 @@ impl Words {
 
     pub(super) fn signer(&self, verdict: &Verdict) -> Option<Phrase> {
         Some(match verdict.subject.signer.as_ref()? {
-            SignedBy::Key(name) => self.say("item/signer-key", &Values::from([("name", Phrase::name(&name.0))])),
+            SignedBy::Key(name) => self.key(name, &verdict.subject.question.image.signers),
             SignedBy::Keyless(identity) => self.keyless(identity),
         })
+    }
+
+    /// A key, and who answers for it.
+    fn key(&self, name: &SignerName, trusted: &[TrustedSigner]) -> Phrase {
+        let shown = ("name", Phrase::name(&name.0));
+        match trusted.iter().find(|signer| signer.name == *name).and_then(|signer| signer.owner.as_deref()) {
+            Some(owner) => self.say("item/signer-key-owned", &Values::from([shown, ("owner", Phrase::name(owner))])),
+            None => self.say("item/signer-key", &Values::from([shown])),
+        }
     }
 
     /// The signer in a few words: an identity is long, and has a row of its own.

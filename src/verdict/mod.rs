@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use checks::judge;
 pub use facts::{About, Facts, Looked, Question, Service, Why, WhyKind};
-pub use problem::{PipelineFault, Problem, Rank};
+pub use problem::{KeyFault, PipelineFault, Problem, Rank};
 
 use crate::model::gitlab::{Commit, Job, Pipeline, ProjectKey, TestSummary};
 use crate::model::signer::{Layout, SignedBy};
@@ -26,6 +26,9 @@ pub struct Policy {
     pub digest_file: Demand,
     /// What happens when the commit tag is missing. A commit tag that names other bytes always blocks.
     pub commit_tag: Demand,
+    /// Whether a log of the trust root must hold the signatures of keys as well; those of pipelines it always must.
+    #[serde(default)]
+    pub require_log: bool,
 }
 
 /// How much a check that policy may soften counts.
@@ -40,7 +43,8 @@ pub enum Demand {
 impl Policy {
     /// A digest over the whole policy: a verdict names the policy it was made under.
     pub fn digest(&self) -> Digest {
-        let mut text = format!("v1 digest_file={:?} commit_tag={:?} sources=", self.digest_file, self.commit_tag);
+        let mut text =
+            format!("v2 digest_file={:?} commit_tag={:?} require_log={} sources=", self.digest_file, self.commit_tag, self.require_log);
         let mut sources = self.sources.clone();
         sources.sort();
         for source in sources {

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::Why;
 use crate::model::gitlab::{CommitSha, PipelineId};
-use crate::model::{Digest, PinnedImage};
+use crate::model::signer::SignerName;
+use crate::model::{Digest, PinnedImage, Timestamp};
 
 /// What is wrong, with every value its sentence and next step need. One variant a code; codes are kept for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +19,8 @@ pub enum Problem {
     SigOther { digest: Digest, found: String, expected: String },
     /// CS-SIG-ON-TAG: signatures are there, but over other bytes.
     SigOnTag { tag: String, digest: Digest, signed: Digest },
+    /// CS-KEY-REVOKED, CS-KEY-RETIRED, CS-KEY-EARLY, CS-SIG-UNLOGGED: a key of ours signed, but this signature of it does not count.
+    Key { key: SignerName, fault: KeyFault },
     /// CS-PROV-MISSING: nothing signed or recorded ties the digest to a commit.
     ProvMissing { digest: Digest },
     /// CS-COMMIT
@@ -48,6 +51,20 @@ pub enum Problem {
     RegistryAuth { repository: String },
     /// CS-UNAVAILABLE
     Unavailable { what: String, why: Why },
+}
+
+/// Why a key's verified signature does not count, the gravest first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "snake_case")]
+pub enum KeyFault {
+    /// Somebody else may have held the key from `at` on; `signed` is the latest proven time of the signature, if any.
+    Revoked { at: Timestamp, signed: Option<Timestamp> },
+    /// The key was replaced, or its window ended, and nothing proves that the signature is older.
+    Retired { since: Timestamp, pipeline: Option<PipelineId> },
+    /// The key is not yet trusted, or was not when it signed.
+    Early { from: Timestamp },
+    /// No trusted log holds the signature, and one must.
+    Unlogged,
 }
 
 /// What is wrong with a pipeline.
@@ -89,6 +106,10 @@ impl Problem {
             Self::SigInvalid { .. } => "CS-SIG-INVALID",
             Self::SigOther { .. } => "CS-SIG-OTHER",
             Self::SigOnTag { .. } => "CS-SIG-ON-TAG",
+            Self::Key { fault: KeyFault::Revoked { .. }, .. } => "CS-KEY-REVOKED",
+            Self::Key { fault: KeyFault::Retired { .. }, .. } => "CS-KEY-RETIRED",
+            Self::Key { fault: KeyFault::Early { .. }, .. } => "CS-KEY-EARLY",
+            Self::Key { fault: KeyFault::Unlogged, .. } => "CS-SIG-UNLOGGED",
             Self::ProvMissing { .. } => "CS-PROV-MISSING",
             Self::Commit { .. } => "CS-COMMIT",
             Self::Pipeline { .. } => "CS-PIPELINE",
@@ -116,8 +137,11 @@ impl Problem {
             | Self::Rebuilt { .. }
             | Self::DigestFile { says: Some(_), .. }
             | Self::SigInvalid { .. }
+            // The key may be in other hands.
+            | Self::Key { fault: KeyFault::Revoked { .. }, .. }
             | Self::SigOnTag { .. } => Rank::Tampered,
             Self::SigOther { .. }
+            | Self::Key { fault: KeyFault::Retired { .. } | KeyFault::Early { .. } | KeyFault::Unlogged, .. }
             | Self::Commit { .. }
             | Self::Pipeline { .. }
             | Self::RefUnprotected { .. }

@@ -9,7 +9,7 @@ use crate::model::gitlab::{
     Project, ProjectId, ProjectKey, ProjectPath, Runner, RunnerId, Tag, TestSummary, User, UserId,
 };
 use crate::model::project::{Pattern, TagTemplate, WatchedImage, WatchedProject};
-use crate::model::signer::{KeylessIdentity, Layout, Signature, SignatureState, SignedBy, SignerKind, SignerName, TrustedSigner};
+use crate::model::signer::{KeylessIdentity, Layout, Proven, Signature, SignatureState, SignedBy, SignerKind, SignerName, TrustedSigner};
 use crate::model::{Digest, EnvironmentName, Timestamp};
 
 /// The Git tag of the release.
@@ -68,12 +68,12 @@ pub fn sighting(digest: Digest, time: &str) -> Sighting {
 
 /// A signature in this state.
 pub fn signature(state: SignatureState) -> Signature {
-    Signature { layout: Layout::Referrers, manifest: Digest::of(b"a signature manifest"), state }
+    Signature { layout: Layout::Referrers, manifest: Digest::of(b"a signature manifest"), state, proven: Proven::default() }
 }
 
 /// The strictest policy.
 pub fn good_policy() -> Policy {
-    Policy { sources: vec!["push".into(), "web".into()], digest_file: Demand::Required, commit_tag: Demand::Required }
+    Policy { sources: vec!["push".into(), "web".into()], digest_file: Demand::Required, commit_tag: Demand::Required, require_log: false }
 }
 
 /// A release that passes, signed with a key.
@@ -110,7 +110,7 @@ pub fn good_facts() -> Facts {
 pub fn good_keyless_facts() -> Facts {
     let mut facts = good_facts();
     facts.question.image.signers =
-        vec![TrustedSigner { name: SignerName("pipeline".into()), kind: SignerKind::GitlabOidc { issuer: ISSUER.into() } }];
+        vec![TrustedSigner::new(SignerName("pipeline".into()), SignerKind::GitlabOidc { issuer: ISSUER.into() })];
     facts.signatures = Looked::Found(vec![signature(SignatureState::Verified(SignedBy::Keyless(Box::new(identity()))))]);
     facts.signing_jobs = vec![SigningJob {
         run_invocation_uri: RUN.into(),
@@ -222,7 +222,7 @@ fn watched_image() -> WatchedImage {
         commit_tag: Some(TagTemplate::parse("{short_sha}").unwrap()),
         release_job: "release_image".into(),
         digest_file: Some("image-digest.txt".into()),
-        signers: vec![TrustedSigner { name: SignerName(KEY.into()), kind: SignerKind::Key { pem: "a public key".into() } }],
+        signers: vec![TrustedSigner::new(SignerName(KEY.into()), SignerKind::Key { pem: "a public key".into() })],
     }
 }
 

@@ -162,10 +162,59 @@ fn only_public_keys_are_signers() {
 #[test]
 fn one_signer_name_means_one_key() {
     let text = with_project(&format!("{IMAGE}signer = [{{ key_file = \"release.pub\" }}, {{ key_file = \"keys/release.pub\" }}]\n"));
-    check(&text, &[(7, "project[0].signer[1]", &["another key", "release.pub"])]);
+    check(&text, &[(7, "project[0].signer[1]", &["another signer", "release.pub"])]);
     // The same key at two projects is one signer.
     let twice = with_project(&format!("{IMAGE}{SIGNER}[[project]]\npath = \"shop/web\"\n{IMAGE}{SIGNER}"));
     assert_eq!(parse(&twice).unwrap().signers.len(), 1);
+}
+
+#[test]
+fn a_keys_window_is_read_strictly() {
+    let signer = |lines: &str| with_project(&format!("{IMAGE}signer = {{ key_file = \"release.pub\", {lines} }}\n"));
+    for (lines, path, words) in [
+        ("retired = \"soon\"", ".retired", ["must be a date"].as_slice()),
+        ("retired = 2026-05-01T12:00:00", ".retired", &["must be a date", "is a date"]),
+        ("revoked = 12:00:00", ".revoked", &["must be a date"]),
+        ("not_before = 20260501", ".not_before", &["must be a date", "number"]),
+        ("not_after = true", ".not_after", &["must be a date"]),
+        ("require_log = \"yes\"", ".require_log", &["true or false"]),
+        ("not_before = 2026-05-02, not_after = 2026-05-01", "", &["never trusted"]),
+        ("not_before = 2026-05-02, retired = 2026-05-02", "", &["never trusted"]),
+        ("not_before = 2026-05-02, revoked = 2026-05-02", "", &["never trusted"]),
+    ] {
+        check(&signer(lines), &[(7, &format!("project[0].signer{path}"), words)]);
+    }
+    let window = |lines: &str| parse(&signer(lines)).unwrap().projects[0].watched.images[0].signers[0].window;
+    let text = |moment: Option<crate::model::Timestamp>| moment.unwrap().to_string();
+    let day = window("not_before = 2026-05-01, not_after = \"2026-05-01\"");
+    assert_eq!(text(day.not_before), "2026-05-01T00:00:00Z");
+    assert_eq!(text(day.not_after), "2026-05-01T23:59:59.999999999Z", "that day included");
+    assert_eq!(text(day.end()), "2026-05-02T00:00:00Z");
+    let both = window("retired = 2026-05-01, revoked = 2026-06-01T14:00:00+02:00");
+    assert_eq!((text(both.retired), text(both.revoked)), ("2026-05-01T00:00:00Z".into(), "2026-06-01T12:00:00Z".into()));
+}
+
+#[test]
+fn windows_and_logs_are_not_for_pipelines() {
+    let text = format!("{GITLAB}trusted_root = \"trusted_root.json\"\n[[project]]\npath = \"shop/api\"\n{IMAGE}");
+    for key in ["not_before = 2026-05-01", "not_after = 2026-05-01", "retired = 2026-05-01", "revoked = 2026-05-01", "require_log = false"]
+    {
+        let name = key.split(' ').next().unwrap();
+        let text = format!("{text}signer = {{ oidc = \"main\", {key} }}\n");
+        check(&text, &[(8, &format!("project[0].signer.{name}"), &["is for keys"])]);
+    }
+}
+
+#[test]
+fn a_demanded_log_needs_a_trust_root() {
+    let demand = "signer = { key_file = \"release.pub\", require_log = true }\n";
+    check(&with_project(&format!("{IMAGE}{demand}")), &[(4, "project[0]", &["`require_log`", "no trust root"])]);
+    let by_policy = with_project(&format!("{IMAGE}{SIGNER}policy = {{ require_log = true }}\n"));
+    check(&by_policy, &[(4, "project[0]", &["`require_log`", "no trust root"])]);
+    let rooted = |text: &str| text.replace("[[project]]", "trusted_root = \"trusted_root.json\"\n[[project]]");
+    assert!(parse(&rooted(&by_policy)).unwrap().projects[0].policy.require_log);
+    let house = format!("{}[policy]\nrequire_log = true\n", rooted(&by_policy).replace("require_log = true", "require_log = false"));
+    assert!(parse(&house).unwrap().projects[0].policy.require_log, "a project cannot loosen it");
 }
 
 #[test]

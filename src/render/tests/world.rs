@@ -40,6 +40,7 @@ pub struct Outside {
     pub tag: String,
     pub found: String,
     pub signer: String,
+    pub owner: String,
     pub url: String,
 }
 
@@ -53,6 +54,7 @@ impl Outside {
             tag: "v1.8.2".into(),
             found: "v1.8.2".into(),
             signer: "release-key".into(),
+            owner: "release managers".into(),
             url: PROJECT_URL.into(),
         }
     }
@@ -68,6 +70,7 @@ impl Outside {
             tag: text(),
             found: text(),
             signer: text(),
+            owner: text(),
             url: format!("{PROJECT_URL}/{}", text()),
         }
     }
@@ -94,7 +97,10 @@ fn question(outside: &Outside) -> Question {
         commit_tag: None,
         release_job: outside.job.clone(),
         digest_file: Some("image-digest.txt".into()),
-        signers: vec![TrustedSigner { name: SignerName(outside.signer.clone()), kind: SignerKind::Key { pem: "x".into() } }],
+        signers: vec![TrustedSigner {
+            owner: Some(outside.owner.clone()),
+            ..TrustedSigner::new(SignerName(outside.signer.clone()), SignerKind::Key { pem: "x".into() })
+        }],
     };
     let project = WatchedProject {
         instance: InstanceName("main".into()),
@@ -255,6 +261,8 @@ pub fn problems(outside: &Outside) -> Vec<Problem> {
     let pipeline = PipelineId(88_213);
     let (tag, job, found) = (outside.tag.clone(), outside.job.clone(), outside.found.clone());
     let why = |service, kind| Why::new(service, kind, "detail");
+    let key = |fault| Problem::Key { key: SignerName(outside.signer.clone()), fault };
+    let moment = || "2026-05-01T00:00:00Z".parse().unwrap();
     let fault = |fault| Problem::Pipeline { pipeline: Some(pipeline), fault, tag: Some(tag.clone()) };
     let mut all = vec![
         Problem::SigMissing { image: image(), job: job.clone(), pipeline: Some(pipeline) },
@@ -263,6 +271,11 @@ pub fn problems(outside: &Outside) -> Vec<Problem> {
         Problem::SigInvalid { digest: digest(), signer: outside.signer.clone(), tag: None },
         Problem::SigOther { digest: digest(), found: found.clone(), expected: "release-key".into() },
         Problem::SigOnTag { tag: tag.clone(), digest: digest(), signed: other_digest() },
+        key(KeyFault::Revoked { at: moment(), signed: Some(moment()) }),
+        key(KeyFault::Revoked { at: moment(), signed: None }),
+        key(KeyFault::Retired { since: moment(), pipeline: Some(pipeline) }),
+        key(KeyFault::Early { from: moment() }),
+        key(KeyFault::Unlogged),
         Problem::ProvMissing { digest: digest() },
         Problem::Commit { tag: tag.clone(), expected: sha(), found: other_sha().to_string() },
         Problem::Commit { tag: tag.clone(), expected: sha(), found: found.clone() },

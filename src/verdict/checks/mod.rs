@@ -10,6 +10,7 @@ mod digest_file;
 mod evidence;
 mod git_tag;
 mod identity;
+mod key;
 mod pipeline;
 mod protected_ref;
 mod release_job;

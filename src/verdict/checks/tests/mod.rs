@@ -1,6 +1,7 @@
 //! One change to facts that pass, and what must come of it.
 
 mod identity;
+mod key;
 mod outcome;
 mod pipeline;
 mod registry;
