@@ -298,12 +298,18 @@ pub mod policy {
         Need::Flag(false),
         "Whether a log of the trust root must hold the signatures of keys as well. Those of pipelines it always must.",
     );
+    pub static PLATFORMS: Key = key(
+        "platforms",
+        Kind::Word(&["index", "all-signed"]),
+        Need::Text("index"),
+        "What must be signed of a multi-arch image: its index, or its index and each platform on its own (`cosign sign --recursive`).",
+    );
 }
 
 pub static POLICY: Section = section(
     "policy",
     "What is demanded of a release. Said in several places, the strictest counts.",
-    &[&policy::SOURCES, &policy::DIGEST_FILE, &policy::COMMIT_TAG, &policy::REQUIRE_LOG],
+    &[&policy::SOURCES, &policy::DIGEST_FILE, &policy::COMMIT_TAG, &policy::REQUIRE_LOG, &policy::PLATFORMS],
 );
 
 /// What defaults, profiles, projects and, in part, images can say; the most specific counts, as a whole.

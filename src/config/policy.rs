@@ -4,7 +4,7 @@ use super::document::Node;
 use super::keys::policy as key;
 use super::problem::{Place, Sink, quoted};
 use super::table::{Key, Need};
-use crate::verdict::{Demand, Policy};
+use crate::verdict::{Demand, Platforms, Policy};
 
 /// The policy of a project out of the `policy` tables that apply to it, in any order.
 pub fn read(layers: &[Node<'_>], project: &Place, sink: &Sink<'_>) -> Option<Policy> {
@@ -13,6 +13,7 @@ pub fn read(layers: &[Node<'_>], project: &Place, sink: &Sink<'_>) -> Option<Pol
         digest_file: demand(layers, &key::DIGEST_FILE)?,
         commit_tag: demand(layers, &key::COMMIT_TAG)?,
         require_log: flag(layers, &key::REQUIRE_LOG)?,
+        platforms: platforms(layers)?,
     })
 }
 
@@ -33,6 +34,18 @@ fn flag(layers: &[Node<'_>], key: &Key) -> Option<bool> {
         Need::Flag(default) => Some(said.into_iter().fold(default, |any, flag| any || flag)),
         Need::Required | Need::Optional | Need::Text(_) | Need::Texts(_) => None,
     }
+}
+
+fn platforms(layers: &[Node<'_>]) -> Option<Platforms> {
+    let said: Vec<Node<'_>> = layers.iter().filter_map(|layer| layer.get(&key::PLATFORMS)).collect();
+    let said = said.iter().map(Node::text).collect::<Option<Vec<_>>>()?;
+    let word = |text: &str| match text {
+        "index" => Some(Platforms::Index),
+        "all-signed" => Some(Platforms::AllSigned),
+        _ => None,
+    };
+    let demands = said.into_iter().chain(key::PLATFORMS.default_text()).map(word).collect::<Option<Vec<_>>>()?;
+    Some(if demands.contains(&Platforms::AllSigned) { Platforms::AllSigned } else { Platforms::Index })
 }
 
 fn word(text: &str) -> Option<Demand> {

@@ -16,7 +16,7 @@ use crate::model::gitlab::{InstanceName, ProjectPath};
 use crate::model::project::{Pattern, TagTemplate, WatchedImage, WatchedProject};
 use crate::model::signer::TrustedSigner;
 use crate::model::{EnvironmentName, Repository};
-use crate::verdict::{Demand, Policy};
+use crate::verdict::{Demand, Platforms, Policy};
 
 /// A project to watch, and what is demanded of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,6 +165,7 @@ impl<'a, 'r> Projects<'a, 'r> {
             release_job: release_job?,
             digest_file: Some(digest_file?).filter(|_| policy.digest_file != Demand::Off),
             signers: signers?,
+            platform_signatures: policy.platforms == Platforms::AllSigned,
         })
     }
 

@@ -1,13 +1,16 @@
 //! From a question to its facts: which looks are needed, and which wait for which.
 
+use std::collections::HashSet;
+
 use futures_util::future::join_all;
 
 use super::gitlab::Gitlab;
+use super::registry::Manifest;
 use super::{Looks, Memory};
 use crate::model::gitlab::{CommitSha, GitRef, Job, JobId, Pipeline, PipelineId, Project, ProjectId, TestSummary};
 use crate::model::signer::{KeylessIdentity, Signature, SignatureState, SignedBy};
 use crate::model::{Digest, PinnedImage};
-use crate::verdict::facts::{DigestFile, MergeRequestFacts, SigningJob, TagLook, TagRole};
+use crate::verdict::facts::{DigestFile, Index, MergeRequestFacts, SigningJob, TagLook, TagRole};
 use crate::verdict::{About, Facts, Looked, Question, Service, Why, WhyKind};
 
 /// A digest file is one short line; more is not a digest file.
@@ -16,6 +19,8 @@ const DIGEST_FILE_MAX: usize = 4096;
 const MERGE_REQUESTS_MAX: usize = 10;
 /// Signing jobs that are looked up. An honest image has one; each costs two requests.
 const SIGNING_JOBS_MAX: usize = 8;
+/// Platforms looked at at the same time: each look is several requests, and a self-managed registry is small.
+const PLATFORMS_AT_ONCE: usize = 4;
 
 pub(super) async fn collect(looks: &Looks, question: &Question, as_of: jiff::Timestamp, memory: &dyn Memory) -> Facts {
     let mut facts = nothing_yet(question, as_of);
@@ -59,6 +64,7 @@ fn nothing_yet(question: &Question, as_of: jiff::Timestamp) -> Facts {
         tags: vec![],
         digest: Looked::Absent,
         signatures: Looked::Absent,
+        platforms: Looked::Absent,
         signing_jobs: vec![],
         history: Looked::Absent,
         merge_requests: Looked::Absent,
@@ -77,6 +83,7 @@ fn unreachable(mut facts: Facts, why: &Why) -> Facts {
     facts.jobs = Looked::Unreachable(why());
     facts.digest_file = Looked::Unreachable(why());
     facts.signatures = Looked::Unreachable(why());
+    facts.platforms = Looked::Unreachable(why());
     facts.history = Looked::Unreachable(why());
     facts.merge_requests = Looked::Unreachable(why());
     facts.tests = Looked::Unreachable(why());
@@ -289,33 +296,61 @@ impl Look<'_> {
             Looked::Absent => return,
             Looked::Unreachable(why) => {
                 facts.signatures = Looked::Unreachable(why.clone());
+                facts.platforms = Looked::Unreachable(why.clone());
                 return;
             }
         };
         let image = PinnedImage { repository: self.question.image.repository.clone(), digest };
-        facts.signatures = self.signatures_of(&image).await;
-        facts.signing_jobs = self.signing_jobs(facts.signatures.found().map_or(&[][..], Vec::as_slice)).await;
+        (facts.platforms, facts.signatures) = self.signatures_of(&image).await;
+        if let Looked::Found(index) = &mut facts.platforms
+            && self.question.image.platform_signatures
+        {
+            self.platform_signatures(index).await;
+        }
+        facts.signing_jobs = self.signing_jobs(facts).await;
     }
 
-    async fn signatures_of(&self, image: &PinnedImage) -> Looked<Vec<Signature>> {
+    /// The signatures beside each platform's own manifest. One that lies beside the index is none of theirs, and the other way round.
+    async fn platform_signatures(&self, index: &mut Index) {
+        for platforms in index.platforms.chunks_mut(PLATFORMS_AT_ONCE) {
+            let looks = platforms.iter_mut().map(|platform| async {
+                let image = PinnedImage { repository: self.question.image.repository.clone(), digest: platform.digest };
+                platform.signatures = Some(self.signatures_of(&image).await.1);
+            });
+            join_all(looks).await;
+        }
+    }
+
+    /// What lies under this digest: its platforms if it is an index, and every signature beside it.
+    async fn signatures_of(&self, image: &PinnedImage) -> (Looked<Index>, Looked<Vec<Signature>>) {
         let root = self.looks.roots.get(&self.question.project.instance);
         let trust = match super::sigstore::Trust::new(&self.question.image.signers, root.cloned(), false) {
             Ok(trust) => trust,
-            Err(fault) => return Looked::Unreachable(Why::new(Service::TrustRoot, WhyKind::Unreadable, fault.to_string())),
+            Err(fault) => {
+                let why = Why::new(Service::TrustRoot, WhyKind::Unreadable, fault.to_string());
+                return (Looked::Unreachable(why.clone()), Looked::Unreachable(why));
+            }
         };
         let (there, evidence) = tokio::join!(self.looks.registry.manifest(image), self.looks.registry.evidence(image));
+        let platforms = there.as_ref().and_then(Manifest::platforms);
         // An image that is not there has no signature to speak of, but that is not what is wrong with it.
-        there.and_then(|_| evidence).and_then(|evidence| {
+        let signatures = there.and_then(|_| evidence).and_then(|evidence| {
             let found = super::evidence::signatures(&evidence, image, &trust);
             if found.is_empty() { Looked::Absent } else { Looked::Found(found) }
-        })
+        });
+        (platforms, signatures)
     }
 
     /// The jobs that keyless certificates say they ran in, each looked up in this project: a job of another project is not found
     /// there, whatever its address says.
-    async fn signing_jobs(&self, signatures: &[Signature]) -> Vec<SigningJob> {
-        let claimed = signatures.iter().filter_map(keyless).filter_map(|identity| identity.run_invocation_uri.clone());
-        let looks = claimed.take(SIGNING_JOBS_MAX).map(|uri| async move {
+    async fn signing_jobs(&self, facts: &Facts) -> Vec<SigningJob> {
+        let of_platforms = facts.platforms.found().into_iter().flat_map(|index| &index.platforms);
+        let beside = std::iter::once(&facts.signatures).chain(of_platforms.filter_map(|platform| platform.signatures.as_ref()));
+        let signatures = beside.filter_map(Looked::found).flatten();
+        // One job signs the index and all platforms.
+        let mut seen = HashSet::new();
+        let claimed = signatures.filter_map(keyless).filter_map(|identity| identity.run_invocation_uri.clone());
+        let looks = claimed.filter(|uri| seen.insert(uri.clone())).take(SIGNING_JOBS_MAX).map(|uri| async move {
             let job = match job_id(&uri) {
                 Some(id) => self.gitlab.job(self.id(), id).await,
                 None => Looked::Absent,

@@ -18,6 +18,7 @@ mod host;
 mod limits;
 mod listing;
 mod manifest;
+mod platforms;
 mod tests;
 mod token;
 mod wire;

@@ -34,6 +34,9 @@ pub struct WatchedImage {
     pub digest_file: Option<String>,
     /// At least one.
     pub signers: Vec<TrustedSigner>,
+    /// Whether the signatures beside each platform's own manifest are looked for as well: policy demands them.
+    #[serde(default)]
+    pub platform_signatures: bool,
 }
 
 /// `exact` or `prefix*`, matched against the whole value. Never a regular expression, never empty.

@@ -61,6 +61,12 @@ pub const CODES: &[Code] = &[
         todo: "Sign with a signer that is trusted now, or correct the window in the configuration.",
     },
     Code {
+        code: "CS-PLATFORM",
+        title: "its platforms are not as they must be",
+        meaning: "The image is an index for several platforms, and names none, or policy demands that each platform is signed on its own and some are not.",
+        todo: "Sign the index and each platform in the release pipeline (`cosign sign --recursive`).",
+    },
+    Code {
         code: "CS-PROV-MISSING",
         title: "nothing says which commit it was built from",
         meaning: "Neither a signature nor a record ties the digest to a commit, so it cannot be compared with one.",

@@ -6,7 +6,7 @@ use super::template::Values;
 use super::{Words, codes};
 use crate::model::Digest;
 use crate::model::gitlab::PipelineId;
-use crate::verdict::{About, KeyFault, PipelineFault, Problem, Service, Subject, Why, WhyKind};
+use crate::verdict::{About, KeyFault, PipelineFault, PlatformFault, Problem, Service, Subject, Why, WhyKind};
 
 /// What is wrong and what to do, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +59,7 @@ fn title(problem: &Problem) -> &'static str {
         | Problem::SigOther { .. }
         | Problem::SigOnTag { .. }
         | Problem::Key { .. }
+        | Problem::Platform { .. }
         | Problem::ProvMissing { .. }
         | Problem::Commit { .. }
         | Problem::RefUnprotected { .. }
@@ -135,6 +136,16 @@ impl Case<'_> {
                 sentence("problem/CS-SIG-ON-TAG", [("tag", name(tag)), ("digest", named), ("signed", signed)])
             }
             Problem::Key { key, fault } => self.key_fault(&key.0, fault),
+            Problem::Platform { digest: index, fault } => {
+                let index = ("digest", digest(index));
+                match fault {
+                    PlatformFault::None => sentence("problem/CS-PLATFORM.none", [index]),
+                    PlatformFault::Unsigned { platforms } => {
+                        let platforms: Vec<_> = platforms.iter().map(|platform| name(platform)).collect();
+                        sentence("problem/CS-PLATFORM.unsigned", [index, ("platforms", Phrase::list(&platforms))])
+                    }
+                }
+            }
             Problem::ProvMissing { digest: untied } => sentence("problem/CS-PROV-MISSING", [("digest", digest(untied))]),
             Problem::Commit { tag, expected, found } => {
                 let (expected, found) = Phrase::commits(expected, found);

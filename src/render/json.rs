@@ -44,6 +44,11 @@ impl Words {
             })),
             "signer": subject.signer.as_ref().map(signer),
             "signature_layout": subject.layout.map(|layout| layout.word()),
+            "platforms": subject.platforms.iter().map(|platform| json!({
+                "platform": platform.name,
+                "digest": platform.digest,
+                "signed": platform.signed,
+            })).collect::<Vec<_>>(),
             "provenance": null,
             "base_image": null,
             "merge_requests": subject.merge_requests.iter().map(merge_request).collect::<Vec<_>>(),

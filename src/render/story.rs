@@ -10,7 +10,7 @@ use crate::model::gitlab::{GitRef, MergeRequestIid};
 use crate::model::signer::{KeylessIdentity, SignedBy, SignerName, TrustedSigner};
 use crate::model::{PinnedImage, Timestamp};
 use crate::verdict::facts::MergeRequestFacts;
-use crate::verdict::{About, Check, CheckOutcome, Finding, Looked, Outcome, Verdict};
+use crate::verdict::{About, Check, CheckOutcome, Finding, Looked, Outcome, PlatformSigned, PlatformStanding, Verdict};
 
 /// A row of a verdict's table.
 #[derive(Serialize)]
@@ -28,6 +28,29 @@ pub(super) struct CheckRow {
     found: Phrase,
 }
 
+/// A row of the table of platforms.
+#[derive(Serialize)]
+pub(super) struct PlatformRow {
+    name: Phrase,
+    digest: Phrase,
+    signed: Phrase,
+}
+
+/// The platforms of a multi-arch image.
+pub(super) fn platform_rows(verdict: &Verdict) -> Vec<PlatformRow> {
+    let row = |platform: &PlatformStanding| PlatformRow {
+        name: Phrase::name(&platform.name),
+        digest: Phrase::digest(&platform.digest),
+        signed: Phrase::own(match platform.signed {
+            PlatformSigned::ByIndex => "that of the index",
+            PlatformSigned::Itself => "its own",
+            PlatformSigned::No => "none of its own that counts",
+            PlatformSigned::CouldNotCheck => "could not check",
+        }),
+    };
+    verdict.subject.platforms.iter().map(row).collect()
+}
+
 /// What a check is called by people.
 pub fn check_name(check: Check) -> &'static str {
     match check {
@@ -36,6 +59,7 @@ pub fn check_name(check: Check) -> &'static str {
         Check::CommitTag => "Commit tag names the same image",
         Check::DigestFile => "Digest file agrees with the registry",
         Check::Signature => "Signed by a trusted signer",
+        Check::Platforms => "Platforms of the image",
         Check::Identity => "Signer is this project's pipeline",
         Check::Commit => "Signature and tag name one commit",
         Check::Pipeline => "Pipeline ran this commit and succeeded",

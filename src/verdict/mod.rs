@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use checks::judge;
 pub use facts::{About, Facts, Looked, Question, Service, Why, WhyKind};
-pub use problem::{KeyFault, PipelineFault, Problem, Rank};
+pub use problem::{KeyFault, PipelineFault, PlatformFault, Problem, Rank};
 
 use crate::model::gitlab::{Commit, Job, Pipeline, ProjectKey, TestSummary};
 use crate::model::signer::{Layout, SignedBy};
@@ -29,6 +29,20 @@ pub struct Policy {
     /// Whether a log of the trust root must hold the signatures of keys as well; those of pipelines it always must.
     #[serde(default)]
     pub require_log: bool,
+    /// What must be signed of a multi-arch image.
+    #[serde(default)]
+    pub platforms: Platforms,
+}
+
+/// What must be signed of a multi-arch image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Platforms {
+    /// The index. It pins every platform by its digest.
+    #[default]
+    Index,
+    /// The index and each platform's own manifest, by the same rule: for clients that pull and verify one platform by its digest.
+    AllSigned,
 }
 
 /// How much a check that policy may soften counts.
@@ -43,8 +57,10 @@ pub enum Demand {
 impl Policy {
     /// A digest over the whole policy: a verdict names the policy it was made under.
     pub fn digest(&self) -> Digest {
-        let mut text =
-            format!("v2 digest_file={:?} commit_tag={:?} require_log={} sources=", self.digest_file, self.commit_tag, self.require_log);
+        let mut text = format!(
+            "v2 digest_file={:?} commit_tag={:?} require_log={} platforms={:?} sources=",
+            self.digest_file, self.commit_tag, self.require_log, self.platforms
+        );
         let mut sources = self.sources.clone();
         sources.sort();
         for source in sources {
@@ -143,6 +159,8 @@ pub enum Check {
     DigestFile,
     /// A signature over this digest by a trusted signer.
     Signature,
+    /// A multi-arch image names platforms, and each is signed on its own where policy demands it.
+    Platforms,
     /// A keyless signer is this project's pipeline: issuer, SAN, project id, ref, trigger as whole values.
     Identity,
     /// Signature and tag name one commit.
@@ -161,12 +179,13 @@ pub enum Check {
 
 impl Check {
     /// Every check, in reading order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::GitTag,
         Self::VersionTag,
         Self::CommitTag,
         Self::DigestFile,
         Self::Signature,
+        Self::Platforms,
         Self::Identity,
         Self::Commit,
         Self::Pipeline,
@@ -220,8 +239,32 @@ pub struct Subject {
     pub job: Option<Job>,
     pub signer: Option<SignedBy>,
     pub layout: Option<Layout>,
+    /// The platforms of a multi-arch image; empty for an image of one platform, or where they could not be listed.
+    #[serde(default)]
+    pub platforms: Vec<PlatformStanding>,
     pub merge_requests: Vec<MergeRequestFacts>,
     pub tests: Option<TestSummary>,
+}
+
+/// One platform of a multi-arch image, and how it is signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlatformStanding {
+    pub name: String,
+    pub digest: Digest,
+    pub signed: PlatformSigned,
+}
+
+/// How a platform of a multi-arch image is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlatformSigned {
+    /// Nobody asked whether it has a signature of its own; the index names its digest.
+    ByIndex,
+    /// A signature of its own counts.
+    Itself,
+    /// It has none that counts.
+    No,
+    CouldNotCheck,
 }
 
 /// Proof that an image passed for an environment. Only [`Verdict::clear`] makes one, and only from a passed verdict.

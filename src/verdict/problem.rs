@@ -21,6 +21,8 @@ pub enum Problem {
     SigOnTag { tag: String, digest: Digest, signed: Digest },
     /// CS-KEY-REVOKED, CS-KEY-RETIRED, CS-KEY-EARLY, CS-SIG-UNLOGGED: a key of ours signed, but this signature of it does not count.
     Key { key: SignerName, fault: KeyFault },
+    /// CS-PLATFORM: something is wrong with the platforms of a multi-arch image.
+    Platform { digest: Digest, fault: PlatformFault },
     /// CS-PROV-MISSING: nothing signed or recorded ties the digest to a commit.
     ProvMissing { digest: Digest },
     /// CS-COMMIT
@@ -67,6 +69,16 @@ pub enum KeyFault {
     Unlogged,
 }
 
+/// What is wrong with the platforms of a multi-arch image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "snake_case")]
+pub enum PlatformFault {
+    /// The index names none.
+    None,
+    /// These have no signature of their own that counts.
+    Unsigned { platforms: Vec<String> },
+}
+
 /// What is wrong with a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case")]
@@ -110,6 +122,7 @@ impl Problem {
             Self::Key { fault: KeyFault::Retired { .. }, .. } => "CS-KEY-RETIRED",
             Self::Key { fault: KeyFault::Early { .. }, .. } => "CS-KEY-EARLY",
             Self::Key { fault: KeyFault::Unlogged, .. } => "CS-SIG-UNLOGGED",
+            Self::Platform { .. } => "CS-PLATFORM",
             Self::ProvMissing { .. } => "CS-PROV-MISSING",
             Self::Commit { .. } => "CS-COMMIT",
             Self::Pipeline { .. } => "CS-PIPELINE",
@@ -148,6 +161,7 @@ impl Problem {
             | Self::Source { .. }
             | Self::Project { .. } => Rank::WrongPath,
             Self::SigMissing { .. }
+            | Self::Platform { .. }
             | Self::ProvMissing { .. }
             | Self::TagMissing { .. }
             | Self::GitTagMissing { .. }

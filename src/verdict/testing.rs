@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // constants, parsed in every test run; not in the release image
 
 use super::facts::{About, DigestFile, Facts, Looked, MergeRequestFacts, Question, Sighting, SigningJob, TagLook, TagRole};
-use super::{Demand, Policy, Service, Why, WhyKind};
+use super::{Demand, Platforms, Policy, Service, Why, WhyKind};
 use crate::model::gitlab::{
     CiStatus, Commit, CommitSha, GitRef, InstanceName, Job, JobId, MergeRequest, MergeRequestIid, MergeRequestState, Pipeline, PipelineId,
     Project, ProjectId, ProjectKey, ProjectPath, Runner, RunnerId, Tag, TestSummary, User, UserId,
@@ -73,7 +73,13 @@ pub fn signature(state: SignatureState) -> Signature {
 
 /// The strictest policy.
 pub fn good_policy() -> Policy {
-    Policy { sources: vec!["push".into(), "web".into()], digest_file: Demand::Required, commit_tag: Demand::Required, require_log: false }
+    Policy {
+        sources: vec!["push".into(), "web".into()],
+        digest_file: Demand::Required,
+        commit_tag: Demand::Required,
+        platforms: Platforms::Index,
+        require_log: false,
+    }
 }
 
 /// A release that passes, signed with a key.
@@ -99,6 +105,7 @@ pub fn good_facts() -> Facts {
         ],
         digest: Looked::Found(digest),
         signatures: Looked::Found(vec![signature(SignatureState::Verified(SignedBy::Key(SignerName(KEY.into()))))]),
+        platforms: Looked::Absent,
         signing_jobs: vec![],
         history: Looked::Absent,
         merge_requests: Looked::Found(vec![merge_request()]),
@@ -223,6 +230,7 @@ fn watched_image() -> WatchedImage {
         release_job: "release_image".into(),
         digest_file: Some("image-digest.txt".into()),
         signers: vec![TrustedSigner::new(SignerName(KEY.into()), SignerKind::Key { pem: "a public key".into() })],
+        platform_signatures: false,
     }
 }
 

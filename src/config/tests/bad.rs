@@ -266,6 +266,10 @@ fn the_strictest_policy_counts_and_an_impossible_one_stops() {
     assert_eq!(off.policy.digest_file, Demand::Off);
     assert_eq!((&off.watched.images[0].digest_file, &off.watched.images[0].commit_tag), (&None, &None), "what is off is not looked for");
     assert_eq!(policy("sources = [\"push\", \"web\"]", "sources = [\"web\", \"api\"]").policy.sources, ["web"]);
+    let platforms = policy("platforms = \"all-signed\"", "platforms = \"index\"");
+    assert_eq!(platforms.policy.platforms, crate::verdict::Platforms::AllSigned);
+    assert!(platforms.watched.images[0].platform_signatures, "what is demanded is looked for");
+    assert!(!policy("", "platforms = \"index\"").watched.images[0].platform_signatures);
     check(&text("sources = [\"push\"]", "sources = [\"web\"]"), &[(4, "project[0]", &["no pipeline source may release"])]);
 }
 

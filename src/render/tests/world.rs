@@ -101,6 +101,7 @@ fn question(outside: &Outside) -> Question {
             owner: Some(outside.owner.clone()),
             ..TrustedSigner::new(SignerName(outside.signer.clone()), SignerKind::Key { pem: "x".into() })
         }],
+        platform_signatures: false,
     };
     let project = WatchedProject {
         instance: InstanceName("main".into()),
@@ -168,6 +169,7 @@ pub fn subject(outside: &Outside) -> Subject {
         }),
         signer: Some(key(outside)),
         layout: Some(Layout::FallbackTag),
+        platforms: vec![],
         merge_requests: vec![
             merge_request(412, outside, Looked::Found(vec![user(&outside.username), user("lee")])),
             merge_request(409, outside, Looked::Found(vec![])),
@@ -225,6 +227,19 @@ pub fn failed(outside: &Outside, outcome: Outcome, check: Check, values: (&str, 
     verdict
 }
 
+/// A verdict about an image for several platforms.
+pub fn multi_arch(outside: &Outside) -> Verdict {
+    let mut verdict = passed(outside);
+    let platform = |name: &str, signed| PlatformStanding { name: name.into(), digest: Digest::of(name.as_bytes()), signed };
+    verdict.subject.platforms = vec![
+        platform("linux/amd64", PlatformSigned::Itself),
+        platform("linux/arm64/v8", PlatformSigned::No),
+        platform(&outside.found, PlatformSigned::ByIndex),
+        platform("windows/amd64/10.0.20348", PlatformSigned::CouldNotCheck),
+    ];
+    verdict
+}
+
 pub fn tag_moved(outside: &Outside) -> Verdict {
     let problem = Problem::TagMoved { tag: outside.tag.clone(), old: digest(), new: other_digest() };
     let (old, new) = (digest().to_string(), other_digest().to_string());
@@ -276,6 +291,8 @@ pub fn problems(outside: &Outside) -> Vec<Problem> {
         key(KeyFault::Retired { since: moment(), pipeline: Some(pipeline) }),
         key(KeyFault::Early { from: moment() }),
         key(KeyFault::Unlogged),
+        Problem::Platform { digest: digest(), fault: PlatformFault::None },
+        Problem::Platform { digest: digest(), fault: PlatformFault::Unsigned { platforms: vec!["linux/amd64".into(), found.clone()] } },
         Problem::ProvMissing { digest: digest() },
         Problem::Commit { tag: tag.clone(), expected: sha(), found: other_sha().to_string() },
         Problem::Commit { tag: tag.clone(), expected: sha(), found: found.clone() },

@@ -43,6 +43,7 @@ fn verdict(bytes: &str, tag: &str, second: i64) -> Verdict {
         release_job: "release".into(),
         digest_file: None,
         signers: vec![],
+        platform_signatures: false,
     };
     let question = Question {
         project: WatchedProject {
@@ -72,6 +73,7 @@ fn verdict(bytes: &str, tag: &str, second: i64) -> Verdict {
             job: None,
             signer: None,
             layout: None,
+            platforms: vec![],
             merge_requests: vec![],
             tests: None,
         },

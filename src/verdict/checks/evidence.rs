@@ -2,6 +2,7 @@
 
 use super::identity::{self, Weighed, Wrong};
 use super::key::{self, Standing};
+use crate::model::Digest;
 use crate::model::signer::{KeylessIdentity, Signature, SignatureState, SignedBy, SignerKind, SignerName, TrustedSigner};
 use crate::verdict::{Facts, KeyFault, Looked, Policy, Why};
 
@@ -22,14 +23,19 @@ pub enum Evidence<'a> {
     },
 }
 
-/// Weighs every signature. A keyless one that counts goes before a key: it names the commit itself.
+/// Weighs every signature beside the image that is asked about. A keyless one that counts goes before a key: it names the commit itself.
 pub fn weigh<'a>(facts: &'a Facts, policy: &Policy) -> Evidence<'a> {
     let digest = match &facts.digest {
         Looked::Found(digest) => *digest,
         Looked::Absent => return Evidence::Nothing { nearest: None, refused: None },
         Looked::Unreachable(why) => return Evidence::CouldNot(why.clone()),
     };
-    let signatures = match &facts.signatures {
+    weigh_of(digest, &facts.signatures, facts, policy)
+}
+
+/// The same of the signatures beside one platform of it: the rule is one.
+pub fn weigh_of<'a>(digest: Digest, beside: &'a Looked<Vec<Signature>>, facts: &'a Facts, policy: &Policy) -> Evidence<'a> {
+    let signatures = match beside {
         Looked::Found(signatures) => signatures,
         Looked::Absent => return Evidence::Nothing { nearest: None, refused: None },
         Looked::Unreachable(why) => return Evidence::CouldNot(why.clone()),

@@ -12,6 +12,7 @@ mod git_tag;
 mod identity;
 mod key;
 mod pipeline;
+mod platforms;
 mod protected_ref;
 mod release_job;
 mod signature;
@@ -66,6 +67,7 @@ fn look_at_everything(facts: &Facts, policy: &Policy) -> Vec<Finding> {
         commit_tag::check(facts, policy),
         digest_file::check(facts, policy),
         signature::check(facts, policy),
+        platforms::check(facts, policy),
     ];
     findings.extend(identity::check(facts, policy));
     findings.extend([
@@ -145,6 +147,7 @@ fn subject(facts: &Facts, policy: &Policy) -> Subject {
         job: facts.release_job().cloned(),
         signer: signer.as_ref().map(|(by, _)| by.clone()),
         layout: signer.map(|(_, layout)| layout),
+        platforms: platforms::standings(facts, policy),
         merge_requests: facts.merge_requests.found().cloned().unwrap_or_default(),
         tests: facts.tests.found().copied(),
     }

@@ -4,6 +4,7 @@ mod identity;
 mod key;
 mod outcome;
 mod pipeline;
+mod platforms;
 mod registry;
 mod signature;
 mod sweep;
