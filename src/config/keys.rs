@@ -159,7 +159,20 @@ pub mod instance {
         Kind::Text(&forms::FILE),
         Need::Optional,
         "The Sigstore trusted_root.json with the authority, logs and timestamp authorities that this server's pipelines sign with. Needed \
-         by signers with `oidc`.",
+         by signers with `oidc`, here or as `trust`.",
+    );
+    pub static TRUST: Key = key(
+        "trust",
+        Kind::TextOrTable(&forms::TRUST, &super::TRUST),
+        Need::Optional,
+        "The same, fetched and renewed from a TUF repository while the bot runs and kept beside the store: \"public-good\" for sigstore.dev, \
+         or a repository of your own. Instead of `trusted_root`.",
+    );
+    pub static TRUST_MAX_AGE: Key = key(
+        "trust_max_age",
+        Kind::Text(&forms::AGE),
+        Need::Text("7d"),
+        "How old the last refresh of `trust` may be before nothing is verified with it any more. What the repository signed may expire sooner.",
     );
 }
 
@@ -173,8 +186,24 @@ pub static GITLAB: Section = section(
         &instance::WEBHOOK_SIGNING_TOKEN,
         &instance::ISSUER,
         &instance::TRUSTED_ROOT,
+        &instance::TRUST,
+        &instance::TRUST_MAX_AGE,
     ],
 );
+
+pub mod trust {
+    use super::*;
+    pub static TUF_URL: Key = key(
+        "tuf_url",
+        Kind::Text(&forms::TUF_URL),
+        Need::Required,
+        "Address of the repository: metadata lies there, `trusted_root.json` below `targets/`.",
+    );
+    pub static TUF_ROOT: Key =
+        key("tuf_root", Kind::Text(&forms::FILE), Need::Required, "The repository's root.json in which trust begins, checked by hand.");
+}
+
+pub static TRUST: Section = section("trust", "A TUF repository that publishes a trusted_root.json.", &[&trust::TUF_URL, &trust::TUF_ROOT]);
 
 pub mod registry {
     use super::*;

@@ -179,8 +179,9 @@ impl<'a, 'r> Projects<'a, 'r> {
         let Some(instance) = of.instance else { return };
         let server = self.gitlabs.as_ref().and_then(|gitlabs| gitlabs.get_named(&instance.0));
         if server.is_some_and(|server| !super::trust::is_rooted(&server)) {
-            let says =
-                format!("`require_log` is demanded, but [gitlab.{instance}] has no trust root that names a log; give it `trusted_root`");
+            let says = format!(
+                "`require_log` is demanded, but [gitlab.{instance}] has no trust root that names a log; give it `trusted_root` or `trust`"
+            );
             self.reader.sink.add(if image.is_table() { &image.place } else { &of.node.place }, says);
         }
     }

@@ -42,6 +42,7 @@ fn folder() -> tempfile::TempDir {
         ("junk.pub", "hunter2"),
         ("short.pub", "-----BEGIN PUBLIC KEY-----\nYWJjZA==\n-----END PUBLIC KEY-----\n"),
         ("trusted_root.json", trust::PUBLIC_ROOT),
+        ("tuf-root.json", std::str::from_utf8(crate::facts::trust_root::tuf::public_good().1).unwrap()),
         ("root-without-authorities.json", "{\"mediaType\":\"application/vnd.dev.sigstore.trustedroot+json;version=0.1\"}"),
         ("secret", "hunter2-from-file\n"),
         ("empty", "\n"),
@@ -156,7 +157,9 @@ fn the_example_loads_and_means_what_its_comments_say() {
     assert_eq!(platform.images[1].release_job, "release_debug_image");
     assert_eq!(platform.environments.iter().map(|e| e.0.as_str()).collect::<Vec<_>>(), ["staging", "production"]);
     assert_eq!(project("tools/scanner").watched.instance.0, "partner");
-    assert_eq!(config.trust_roots.keys().map(|name| name.0.as_str()).collect::<Vec<_>>(), ["main"]);
+    assert_eq!(config.trust_roots.keys().map(|name| name.0.as_str()).collect::<Vec<_>>(), ["main", "partner"]);
+    let partner = &config.trust_roots[&InstanceName("partner".into())];
+    assert!(matches!(partner, trust_root::Source::Tuf(tuf) if tuf.url.as_str() == "https://tuf.partner.example/"));
     let own: Vec<_> = config.server.hooks.iter().filter(|hook| hook.project.is_some()).collect();
     assert_eq!(own.iter().map(|hook| hook.kind).collect::<Vec<_>>(), [HookSecretKind::Token, HookSecretKind::Signing]);
     assert_eq!(own[0].project, Some(ProjectPath("shop/web".into())));

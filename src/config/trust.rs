@@ -1,14 +1,19 @@
 //! Whom the operator trusts: public keys, a GitLab's own pipelines, and the trust root behind these.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+
+use url::Url;
 
 use super::document::Node;
-use super::keys::{instance, root, signer as key};
+use super::forms;
+use super::keys::{instance, root, signer as key, trust as repository};
 use super::problem::Place;
-use super::reader::{Reader, read_text};
+use super::reader::{Layers, Reader, read_text};
 use super::table::Key;
 use crate::facts::sigstore::{BadKey, PublicKey};
-use crate::facts::trust_root::TrustRoot;
+use crate::facts::trust_root::{Settings, Source, TrustRoot, tuf};
+use crate::model::Digest;
 use crate::model::gitlab::InstanceName;
 use crate::model::moment::Edge;
 use crate::model::signer::{KeyWindow, SignerKind, SignerName, TrustedSigner};
@@ -93,8 +98,9 @@ impl<'a> Signers<'a> {
             (None, None, Some(oidc)) => {
                 let (gitlab, settings) = self.reader.named(&oidc, self.gitlabs.as_ref(), "gitlab")?;
                 if !is_rooted(&settings) {
-                    let says =
-                        format!("[gitlab.{gitlab}] needs `trusted_root`: without it no certificate of its pipelines can be verified");
+                    let says = format!(
+                        "[gitlab.{gitlab}] needs `trusted_root` or `trust`: without one no certificate of its pipelines can be verified"
+                    );
                     self.reader.sink.add(&oidc.place, says);
                 }
                 server = Some(InstanceName(gitlab.into()));
@@ -171,11 +177,60 @@ fn public_key(text: &str) -> Result<(String, String), String> {
 
 /// Whether a `[gitlab.NAME]` says whom to believe about certificates and logs.
 pub fn is_rooted(gitlab: &Node<'_>) -> bool {
-    gitlab.get(&instance::TRUSTED_ROOT).is_some()
+    gitlab.get(&instance::TRUSTED_ROOT).is_some() || gitlab.get(&instance::TRUST).is_some()
+}
+
+/// The trust root of one server. What a TUF repository gives is kept in a folder of its own below `caches`: no other source's
+/// versions count against it.
+pub fn source(reader: &Reader<'_>, gitlab: &Node<'_>, name: &str, caches: &Path) -> Option<Option<Source>> {
+    let trust = gitlab.get(&instance::TRUST);
+    let layers = Layers(vec![gitlab.clone()]);
+    let max_age = layers.parsed(&instance::TRUST_MAX_AGE, forms::age);
+    if let (None, Some(age)) = (&trust, gitlab.get(&instance::TRUST_MAX_AGE)) {
+        reader.sink.add(&age.place, "is for `trust`; a `trusted_root` file holds until it is replaced");
+    }
+    let trust = match (gitlab.get(&instance::TRUSTED_ROOT), trust) {
+        (None, None) => return Some(None),
+        (Some(file), None) => return Some(Some(Source::Pinned(trusted_root(reader, &file)?))),
+        (Some(_), Some(both)) => {
+            reader.sink.add(&both.place, "stands beside `trusted_root`; give one of the two");
+            return None;
+        }
+        (None, Some(trust)) => trust,
+    };
+    let (url, root) = match trust.text() {
+        Some(_) => {
+            let (url, root) = tuf::public_good();
+            (url.parse().ok()?, root.to_vec())
+        }
+        None => tuf_repository(reader, &trust)?,
+    };
+    let mark = Digest::of(&[url_bytes(&url), &root].concat());
+    let cache = caches.join(format!("{name}-{}", &mark.hex()[..12]));
+    Some(Some(Source::Tuf(tuf::Settings { url, root, cache, max_age: max_age?.try_into().ok()? })))
+}
+
+fn url_bytes(url: &Url) -> &[u8] {
+    url.as_str().as_bytes()
+}
+
+fn tuf_repository(reader: &Reader<'_>, node: &Node<'_>) -> Option<(Url, Vec<u8>)> {
+    let url = node.get(&repository::TUF_URL).and_then(|url| url.text()?.parse().ok());
+    let file = node.get(&repository::TUF_ROOT)?;
+    let path = reader.path(&file)?;
+    let read = read_text(&path, LARGEST_ROOT)
+        .and_then(|text| tuf::check_root(text.as_bytes()).map(|()| text).map_err(|bad| format!("is no TUF root.json: {bad}")));
+    match read {
+        Ok(text) => Some((url?, text.into_bytes())),
+        Err(why) => {
+            reader.sink.add(&file.place, format!("{} {why}; paths start at the folder of bot.toml", path.display()));
+            None
+        }
+    }
 }
 
 /// Holds a trust root against its format, so that `serve` does not find out later.
-pub fn trusted_root(reader: &Reader<'_>, node: &Node<'_>) -> Option<crate::facts::trust_root::Settings> {
+fn trusted_root(reader: &Reader<'_>, node: &Node<'_>) -> Option<Settings> {
     let path = reader.path(node)?;
     let read =
         read_text(&path, LARGEST_ROOT).and_then(|text| TrustRoot::parse(text.as_bytes()).map_err(|bad| format!("cannot be used: {bad}")));
@@ -185,7 +240,7 @@ pub fn trusted_root(reader: &Reader<'_>, node: &Node<'_>) -> Option<crate::facts
             reader.sink.add(&node.place, format!("{} names no certificate authority", path.display()));
             None
         }
-        Ok(_) => Some(crate::facts::trust_root::Settings { path }),
+        Ok(_) => Some(Settings { path }),
         Err(why) => {
             reader.sink.add(&node.place, format!("{} {why}; paths start at the folder of bot.toml", path.display()));
             None

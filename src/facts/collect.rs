@@ -6,6 +6,8 @@ use futures_util::future::join_all;
 
 use super::gitlab::Gitlab;
 use super::registry::Manifest;
+use super::sigstore::Trust;
+use super::trust_root::TrustRoot;
 use super::{Looks, Memory};
 use crate::model::gitlab::{CommitSha, GitRef, Job, JobId, Pipeline, PipelineId, Project, ProjectId, TestSummary};
 use crate::model::signer::{KeylessIdentity, Signature, SignatureState, SignedBy};
@@ -65,6 +67,7 @@ fn nothing_yet(question: &Question, as_of: jiff::Timestamp) -> Facts {
         digest: Looked::Absent,
         signatures: Looked::Absent,
         platforms: Looked::Absent,
+        trust_root: None,
         signing_jobs: vec![],
         history: Looked::Absent,
         merge_requests: Looked::Absent,
@@ -301,41 +304,54 @@ impl Look<'_> {
             }
         };
         let image = PinnedImage { repository: self.question.image.repository.clone(), digest };
-        (facts.platforms, facts.signatures) = self.signatures_of(&image).await;
+        let trust = match self.trust(facts) {
+            Ok(trust) => trust,
+            Err(why) => {
+                facts.signatures = Looked::Unreachable(why.clone());
+                facts.platforms = Looked::Unreachable(why);
+                return;
+            }
+        };
+        (facts.platforms, facts.signatures) = self.signatures_of(&image, &trust).await;
         if let Looked::Found(index) = &mut facts.platforms
             && self.question.image.platform_signatures
         {
-            self.platform_signatures(index).await;
+            self.platform_signatures(index, &trust).await;
         }
         facts.signing_jobs = self.signing_jobs(facts).await;
     }
 
     /// The signatures beside each platform's own manifest. One that lies beside the index is none of theirs, and the other way round.
-    async fn platform_signatures(&self, index: &mut Index) {
+    async fn platform_signatures(&self, index: &mut Index, trust: &Trust) {
         for platforms in index.platforms.chunks_mut(PLATFORMS_AT_ONCE) {
             let looks = platforms.iter_mut().map(|platform| async {
                 let image = PinnedImage { repository: self.question.image.repository.clone(), digest: platform.digest };
-                platform.signatures = Some(self.signatures_of(&image).await.1);
+                platform.signatures = Some(self.signatures_of(&image, trust).await.1);
             });
             join_all(looks).await;
         }
     }
 
-    /// What lies under this digest: its platforms if it is an index, and every signature beside it.
-    async fn signatures_of(&self, image: &PinnedImage) -> (Looked<Index>, Looked<Vec<Signature>>) {
-        let root = self.looks.roots.get(&self.question.project.instance);
-        let trust = match super::sigstore::Trust::new(&self.question.image.signers, root.cloned(), false) {
-            Ok(trust) => trust,
-            Err(fault) => {
-                let why = Why::new(Service::TrustRoot, WhyKind::Unreadable, fault.to_string());
-                return (Looked::Unreachable(why.clone()), Looked::Unreachable(why));
-            }
+    /// The keys and the root that signatures are held against. A root that is configured and not at hand is never left out: without
+    /// it, what it would have proven would read as somebody else's.
+    fn trust(&self, facts: &mut Facts) -> Result<Trust, Why> {
+        let root = match self.looks.roots.get(&self.question.project.instance, facts.as_of) {
+            Looked::Found(root) => Some(root),
+            Looked::Absent => None,
+            Looked::Unreachable(why) => return Err(why),
         };
+        facts.trust_root = root.as_ref().map(TrustRoot::digest);
+        Trust::new(&self.question.image.signers, root, false)
+            .map_err(|fault| Why::new(Service::TrustRoot, WhyKind::Unreadable, fault.to_string()))
+    }
+
+    /// What lies under this digest: its platforms if it is an index, and every signature beside it.
+    async fn signatures_of(&self, image: &PinnedImage, trust: &Trust) -> (Looked<Index>, Looked<Vec<Signature>>) {
         let (there, evidence) = tokio::join!(self.looks.registry.manifest(image), self.looks.registry.evidence(image));
         let platforms = there.as_ref().and_then(Manifest::platforms);
         // An image that is not there has no signature to speak of, but that is not what is wrong with it.
         let signatures = there.and_then(|_| evidence).and_then(|evidence| {
-            let found = super::evidence::signatures(&evidence, image, &trust);
+            let found = super::evidence::signatures(&evidence, image, trust);
             if found.is_empty() { Looked::Absent } else { Looked::Found(found) }
         });
         (platforms, signatures)

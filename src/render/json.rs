@@ -26,7 +26,7 @@ impl Words {
             "environment": null,
             "as_of": verdict.as_of,
             "policy": { "digest": verdict.policy },
-            "trust_root": null,
+            "trust_root": verdict.trust_root.map(|digest| json!({ "digest": digest })),
             "checks": verdict.findings.iter().map(|finding| check(self, subject, finding)).collect::<Vec<_>>(),
             "commit": subject.commit.as_ref().map(|commit| &commit.sha),
             "pipeline": pipeline.map(|pipeline| json!({

@@ -5,6 +5,7 @@ mod ca;
 mod claims;
 mod log;
 mod manifest;
+mod tuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +18,7 @@ use sigstore_types::{
 
 pub use claims::{Claims, GitlabJob, San};
 pub use manifest::{Stored, Subject, bundle_manifest, legacy_manifest};
+pub use tuf::TufRepository;
 
 use crate::model::{Digest, PinnedImage, Timestamp};
 

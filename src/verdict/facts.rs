@@ -146,6 +146,8 @@ pub struct Facts {
     pub signatures: Looked<Vec<Signature>>,
     /// The platforms of the image, where that digest is an index; `Absent` for an image of one platform.
     pub platforms: Looked<Index>,
+    /// The digest of the trust root that signatures were held against: the version of whom we believed.
+    pub trust_root: Option<Digest>,
     /// For each keyless signature with a run address, the job it names, as GitLab records it.
     pub signing_jobs: Vec<SigningJob>,
     /// Digests recorded before for this commit or this release; from the store. `Absent` means the record is there and empty.

@@ -224,6 +224,9 @@ pub struct Verdict {
     pub image: Option<PinnedImage>,
     pub as_of: Timestamp,
     pub policy: Digest,
+    /// The trust root that signatures were held against, if one was (SR-22).
+    #[serde(default)]
+    pub trust_root: Option<Digest>,
     pub subject: Subject,
 }
 

@@ -106,6 +106,7 @@ pub fn good_facts() -> Facts {
         digest: Looked::Found(digest),
         signatures: Looked::Found(vec![signature(SignatureState::Verified(SignedBy::Key(SignerName(KEY.into()))))]),
         platforms: Looked::Absent,
+        trust_root: Some(Digest::of(b"a trust root")),
         signing_jobs: vec![],
         history: Looked::Absent,
         merge_requests: Looked::Found(vec![merge_request()]),

@@ -240,6 +240,43 @@ fn keyless_trust_stays_with_its_own_server() {
 }
 
 #[test]
+fn a_trust_root_comes_from_one_place() {
+    let with = |trust: &str| format!("{GITLAB}{trust}\n[[project]]\npath = \"shop/api\"\n{IMAGE}signer = {{ oidc = \"main\" }}\n");
+    for (trust, path, words) in [
+        ("trust = \"staging\"", "trust", ["public-good"].as_slice()),
+        ("trust = 1", "trust", &["public-good"]),
+        ("trust = { tuf_url = \"https://tuf.example.com\" }", "trust", &["`tuf_root` is missing"]),
+        ("trust = { tuf_root = \"tuf-root.json\" }", "trust", &["`tuf_url` is missing"]),
+        ("trust = { tuf_url = \"http://tuf.example.com\", tuf_root = \"tuf-root.json\" }", "trust.tuf_url", &["not https"]),
+        ("trust = { tuf_url = \"https://tuf.example.com\", tuf_root = \"junk.pub\" }", "trust.tuf_root", &["no TUF root.json"]),
+        ("trust = { tuf_url = \"https://tuf.example.com\", tuf_root = \"trusted_root.json\" }", "trust.tuf_root", &["no TUF root.json"]),
+        ("trust = { tuf_url = \"https://tuf.example.com\", tuf_root = \"none\" }", "trust.tuf_root", &["does not exist"]),
+    ] {
+        check(&with(trust), &[(4, &format!("gitlab.main.{path}"), words)]);
+    }
+    check(&with("trusted_root = \"trusted_root.json\"\ntrust = \"public-good\""), &[(5, "gitlab.main.trust", &["beside `trusted_root`"])]);
+    check(&with("trusted_root = \"trusted_root.json\"\ntrust_max_age = \"2d\""), &[(5, "gitlab.main.trust_max_age", &["is for `trust`"])]);
+    check(&with("trust = \"public-good\"\ntrust_max_age = \"1y\""), &[(5, "gitlab.main.trust_max_age", &["1h", "90d"])]);
+}
+
+#[test]
+fn each_fetched_trust_root_is_kept_in_a_folder_of_its_own_beside_the_store() {
+    let folder = folder();
+    let caches = |trust: &str| {
+        let text = with_project(&format!("{IMAGE}{SIGNER}")).replace("[[project]]", &format!("{trust}\n[[project]]"));
+        match parse_in(folder.path(), &text).unwrap().trust_roots.into_values().next().unwrap() {
+            trust_root::Source::Tuf(tuf) => (tuf.cache, tuf.max_age.as_hours()),
+            trust_root::Source::Pinned(_) => panic!("it is fetched"),
+        }
+    };
+    let (public, age) = caches("trust = \"public-good\"");
+    assert_eq!((public.parent().unwrap(), age), (folder.path().join("trust-roots").as_path(), 7 * 24));
+    let (own, age) = caches("trust = { tuf_url = \"https://tuf.example.com\", tuf_root = \"tuf-root.json\" }\ntrust_max_age = \"2d\"");
+    assert_ne!(own, public);
+    assert_eq!(age, 48);
+}
+
+#[test]
 fn nothing_is_watched_twice() {
     let text = with_project(&format!("{IMAGE}{SIGNER}[[project]]\npath = \"Shop/API\"\n{IMAGE}{SIGNER}"));
     check(&text, &[(8, "project[1]", &["\"Shop/API\" is there already, at line 4"])]);

@@ -208,6 +208,7 @@ pub fn passed(outside: &Outside) -> Verdict {
         image: Some(image()),
         as_of: "2026-05-04T15:20:31Z".parse().unwrap(),
         policy: Digest::of(b"policy"),
+        trust_root: Some(Digest::of(b"trust root")),
         subject: subject(outside),
     }
 }

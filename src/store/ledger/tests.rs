@@ -63,6 +63,7 @@ fn verdict(bytes: &str, tag: &str, second: i64) -> Verdict {
         image: Some(PinnedImage { repository: image(), digest: Digest::of(bytes.as_bytes()) }),
         as_of: at(second),
         policy: Digest::of(b"policy"),
+        trust_root: None,
         subject: crate::verdict::Subject {
             question,
             project: Some(project()),

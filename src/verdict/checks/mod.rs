@@ -55,6 +55,7 @@ pub fn judge(facts: &Facts, policy: &Policy) -> Verdict {
         image: facts.digest.found().map(|digest| pinned(facts, *digest)),
         as_of: facts.as_of,
         policy: policy.digest(),
+        trust_root: facts.trust_root,
         subject: subject(facts, policy),
     }
 }

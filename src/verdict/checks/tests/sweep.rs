@@ -53,6 +53,7 @@ fn looks() -> Vec<Look> {
         digest: _,
         signatures: _,
         platforms: _,
+        trust_root: _,
         signing_jobs: _,
         history: _,
         merge_requests: _,
