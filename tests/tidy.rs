@@ -48,6 +48,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sled", &["src/store/sled"]),
     ("clap", &["src/cli"]),
     ("toml", &["src/config"]),
+    ("cms", &["src/sandbox/authority"]),
+    ("x509_tsp", &["src/sandbox/authority"]),
     ("rcgen", &["src/sandbox/authority"]),
 ];
 

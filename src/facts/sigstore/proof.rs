@@ -1,6 +1,6 @@
 //! The proofs around a signature: certificate chain, log entries, timestamps.
 
-use sigstore_types::{Artifact, Bundle, KindVersion, SignatureContent, TransparencyLogEntry, VerificationMaterialContent};
+use sigstore_types::{Artifact, Bundle, KindVersion, MediaType, SignatureContent, TransparencyLogEntry, VerificationMaterialContent};
 use sigstore_verify::{Error, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult};
 
 use super::certificate::{Leaf, San};
@@ -113,9 +113,13 @@ pub(super) fn around_key(bundle: &Bundle, artifact: Artifact<'_>, key: &PublicKe
     if !logged && material.timestamp_verification_data.rfc3161_timestamps.is_empty() {
         return Ok(Logged::default());
     }
-    let policy = PublicKeyVerificationPolicy::new(key.der().clone());
-    // Without an entry there is no log to check; the timestamps still are.
-    let policy = if logged { policy } else { policy.skip_tlog_unsafe() };
+    let mut policy = PublicKeyVerificationPolicy::new(key.der().clone());
+    if !logged {
+        // Without an entry there is no log to check; the timestamps still are. A v0.1 bundle, as which the legacy layout is read, would
+        // demand a log's promise whatever the policy says.
+        policy = policy.skip_tlog_unsafe();
+        known.media_type = MediaType::Bundle0_3;
+    }
     let result = root.verifier().verify(artifact, &known, &policy).map_err(failure)?;
     let log_index = proven_index(&known.verification_material.tlog_entries);
     let (signed_at, latest) = proven_times(&result)?.unzip();
