@@ -46,7 +46,7 @@ pub struct Config {
     /// Every registry that an image lies in or that has a section; those without a section are read anonymously.
     pub registries: Vec<registries::Settings>,
     /// Whom to believe about keyless signatures, by the GitLab whose pipelines make them.
-    pub trust_roots: BTreeMap<InstanceName, trust_root::Settings>,
+    pub trust_roots: BTreeMap<InstanceName, trust_root::Source>,
     /// Every trusted signer, used or not, by name.
     pub signers: Vec<ConfiguredSigner>,
     pub projects: Vec<ProjectConfig>,
@@ -129,19 +129,21 @@ fn read(name: &str, text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String
 
 /// Every part is read, even after one failed, so that all problems are found.
 fn compose<'a>(reader: &'a Reader<'a>, document: &Node<'a>) -> Option<Config> {
+    let store = service::store(reader, document);
+    let caches = service::caches(reader, store.as_ref());
     let gitlab_tables = document.get(&keys::root::GITLAB);
     let mut hooks = instance::Hooks::default();
     let entries = gitlab_tables.as_ref().map(Node::entries).unwrap_or_default();
-    let gitlabs = all(entries.iter().map(|(name, node)| instance::read(reader, name, node, &mut hooks)));
+    let gitlabs = all(entries.iter().map(|(name, node)| instance::read(reader, name, node, &mut hooks, &caches)));
     let mut signers = trust::Signers::read(reader, document);
     let projects = project::Projects::new(reader, document).read(&mut hooks, &mut signers);
     let hooks = hooks.finish(reader);
     let registries = registries(reader, document, projects.as_deref().unwrap_or_default());
     let server = service::server(reader, document);
-    let (store, log, catch_up) = (service::store(reader, document), service::log(document), service::catch_up(document));
+    let (log, catch_up) = (service::log(document), service::catch_up(document));
     let signers = signers.into_list();
     let gitlabs = gitlabs?;
-    let trust_roots = gitlabs.iter().filter_map(|gitlab| Some((gitlab.settings.name.clone(), gitlab.trusted_root.clone()?))).collect();
+    let trust_roots = gitlabs.iter().filter_map(|gitlab| Some((gitlab.settings.name.clone(), gitlab.trust_root.clone()?))).collect();
     let (listen, public_url) = server?;
     Some(Config {
         server: delivery::http::Settings { listen, public_url, hooks: hooks? },

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // a test ends where a value is missing
 
+#[path = "sigstore/stamps.rs"]
+mod stamps;
+
 use countersign::facts::sigstore::{Content, Dsse, Judged, SimpleSigning, Trust, bundle, dsse, simple_signing};
 use countersign::facts::trust_root::TrustRoot;
 use countersign::model::signer::{KeylessIdentity, SignatureState, SignedBy, SignerKind, SignerName, TrustedSigner};
@@ -51,8 +54,8 @@ impl World {
 
     fn signers(&self) -> Vec<TrustedSigner> {
         vec![
-            TrustedSigner { name: name("release-key"), kind: SignerKind::Key { pem: self.ours.public_pem.clone() } },
-            TrustedSigner { name: name("pipeline"), kind: SignerKind::GitlabOidc { issuer: ISSUER.into() } },
+            TrustedSigner::new(name("release-key"), SignerKind::Key { pem: self.ours.public_pem.clone() }),
+            TrustedSigner::new(name("pipeline"), SignerKind::GitlabOidc { issuer: ISSUER.into() }),
         ]
     }
 
@@ -80,7 +83,7 @@ impl World {
             certificate_pem: signed.certificate_pem.as_deref(),
             chain_pem: signed.chain_pem.as_deref(),
             rekor_bundle_json: signed.rekor_bundle_json.as_deref(),
-            rfc3161_json: None,
+            rfc3161_json: signed.rfc3161_json.as_deref(),
         };
         simple_signing(&input, &self.image, trust)
     }

@@ -37,6 +37,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("oci_client", &["src/facts/registry", "src/effects/promote", "src/sandbox/publish"]),
     ("sigstore_verify", &["src/facts/sigstore", "src/facts/trust_root"]),
     ("sigstore_trust_root", &["src/facts/sigstore", "src/facts/trust_root"]),
+    ("sigstore_tuf", &["src/facts/trust_root", "src/sandbox/authority"]),
     ("sigstore_types", &["src/facts/sigstore", "src/facts/trust_root", "src/sandbox/authority"]),
     ("sigstore_crypto", &["src/facts/sigstore", "src/facts/trust_root", "src/sandbox/authority"]),
     ("x509_cert", &["src/facts/sigstore", "src/facts/trust_root", "src/sandbox/authority"]),
@@ -47,6 +48,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sled", &["src/store/sled"]),
     ("clap", &["src/cli"]),
     ("toml", &["src/config"]),
+    ("cms", &["src/sandbox/authority"]),
+    ("x509_tsp", &["src/sandbox/authority"]),
     ("rcgen", &["src/sandbox/authority"]),
 ];
 

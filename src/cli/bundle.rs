@@ -118,7 +118,12 @@ fn judge(arguments: &Verify, bundle: &[u8], file: File<'_>, root: &TrustRoot) ->
     match answer {
         Ok(Verified::Key(logged)) => Ok((SignatureState::Verified(SignedBy::Key(name)), logged)),
         Ok(Verified::Identity(identity)) => {
-            let logged = crate::facts::sigstore::Logged { logged: true, signed_at: identity.signed_at, log_index: identity.log_index };
+            let logged = crate::facts::sigstore::Logged {
+                logged: true,
+                signed_at: identity.signed_at,
+                latest: identity.signed_at,
+                log_index: identity.log_index,
+            };
             Ok((SignatureState::Verified(SignedBy::Keyless(identity)), logged))
         }
         Err(Refused::Other(who)) => state(SignatureState::NotOurs { hint: Some(who) }),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{Exit, complain, print};
 use crate::config::{Config, ProjectConfig, schema};
+use crate::verdict::Platforms;
 
 /// Checks or describes bot.toml.
 #[derive(Debug, clap::Args)]
@@ -54,7 +55,13 @@ fn summary(file: &str, config: &Config) -> String {
             let signers: Vec<&str> = image.signers.iter().map(|signer| signer.name.0.as_str()).collect();
             text.push_str(&format!("  image     {}, job {}, signed by {}\n", image.repository, image.release_job, signers.join(" or ")));
         }
-        let demands = format!("digest file {:?}, commit tag {:?}", policy.digest_file, policy.commit_tag).to_lowercase();
+        let mut demands = format!("digest file {:?}, commit tag {:?}", policy.digest_file, policy.commit_tag).to_lowercase();
+        if policy.require_log {
+            demands.push_str(", every signature in a log");
+        }
+        if policy.platforms == Platforms::AllSigned {
+            demands.push_str(", each platform signed");
+        }
         text.push_str(&format!("  demands   {demands}\n"));
     }
     text

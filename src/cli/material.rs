@@ -95,12 +95,12 @@ impl Signers {
         for file in keys {
             let name = SignerName(file.path.display().to_string());
             let (pem, key) = public_key(&file.path)?;
-            signers.trusted.push(TrustedSigner { name: name.clone(), kind: SignerKind::Key { pem } });
+            signers.trusted.push(TrustedSigner::new(name.clone(), SignerKind::Key { pem }));
             signers.wanted.push(Wanted::Key { name, fingerprint: key.fingerprint(), window: file.window });
         }
         if let Some((identity, issuer)) = identity.get()? {
             let kind = SignerKind::GitlabOidc { issuer: issuer.into() };
-            signers.trusted.push(TrustedSigner { name: SignerName(identity.into()), kind });
+            signers.trusted.push(TrustedSigner::new(SignerName(identity.into()), kind));
             signers.wanted.push(Wanted::Identity { identity: identity.into(), issuer: issuer.into() });
         }
         Ok(signers)

@@ -1,5 +1,7 @@
 //! `countersign serve`: the bot.
 
+mod trust;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,8 +20,9 @@ use crate::event::Hint;
 use crate::facts::Looks;
 use crate::facts::gitlab::Gitlab;
 use crate::facts::registry::Registry;
-use crate::facts::trust_root::TrustRoot;
+use crate::facts::trust_root::Roots;
 use crate::gitlab_client::GitlabClient;
+use crate::model::Timestamp;
 use crate::render::Words;
 use crate::store::{self, ledger::Ledger};
 
@@ -64,10 +67,7 @@ pub fn assemble(config: &Config, ledger: Ledger, metrics: &Arc<Metrics>) -> Resu
         readers.insert(settings.name.clone(), Gitlab::new(client.clone()));
         writers.push(client);
     }
-    let mut roots = BTreeMap::new();
-    for (instance, settings) in &config.trust_roots {
-        roots.insert(instance.clone(), TrustRoot::load(settings).map_err(|fault| cannot(&fault))?);
-    }
+    let roots = Roots::open(&config.trust_roots, Timestamp::now()).map_err(|fault| cannot(&fault))?;
     let registry = Registry::new(config.registries.clone()).map_err(|fault| cannot(&fault))?;
     let rules = config.projects.iter().map(|project| Rule { watched: project.watched.clone(), policy: project.policy.clone() }).collect();
     let (judged, failed) = (metrics.clone(), metrics.clone());
@@ -97,7 +97,7 @@ pub async fn start_at(config: Config, pace: queue::Pace) -> Result<Running, Cann
     let ledger = Ledger::open(store.clone()).await.map_err(|fault| cannot(&fault))?;
     let metrics = Arc::new(Metrics::default());
     let bot = Arc::new(assemble(&config, ledger, &metrics)?);
-    let queue = queue::Queue::new(store, metrics);
+    let queue = queue::Queue::new(store, metrics.clone());
     let face = http::Face::new(&config.server, queue.clone())
         .map_err(|unusable| CannotStart(unusable.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
     let listener = tokio::net::TcpListener::bind(config.server.listen)
@@ -107,6 +107,7 @@ pub async fn start_at(config: Config, pace: queue::Pace) -> Result<Running, Cann
     let stop = CancellationToken::new();
     let work = Arc::new(Work { bot: bot.clone(), found: Mutex::default() });
     let mut parts = tokio::task::JoinSet::new();
+    parts.spawn(trust::keep_fresh(bot.clone(), metrics, stop.clone()));
     parts.spawn(queue::run(queue.clone(), work.clone(), pace, stop.clone()));
     parts.spawn(schedule::run(work, queue, config.catch_up.every, stop.clone()));
     parts.spawn(http::serve(listener, http::router(face), stop.clone()));

@@ -8,9 +8,9 @@ use crate::config::{Config, ConfiguredSigner};
 use crate::facts::pieces;
 use crate::facts::registry::Registry;
 use crate::facts::sigstore::{PublicKey, Trust};
-use crate::facts::trust_root::TrustRoot;
+use crate::facts::trust_root::{Source, TrustRoot};
 use crate::model::image::Pointer;
-use crate::model::signer::{SignatureState, SignedBy, SignerKind, SignerName, TrustedSigner};
+use crate::model::signer::{KeyWindow, SignatureState, SignedBy, SignerKind, SignerName, TrustedSigner};
 use crate::model::{ImageReference, PinnedImage, Timestamp};
 use crate::render::{InspectedRoot, InspectedSubject, InspectionTold, Words};
 use crate::verdict::Looked;
@@ -81,7 +81,7 @@ fn describe(configured: &ConfiguredSigner, config: &Config) -> String {
     let images = config.projects.iter().flat_map(|project| &project.watched.images);
     let signs: Vec<String> =
         images.filter(|image| image.signers.iter().any(|signer| signer.name == *name)).map(|image| image.repository.to_string()).collect();
-    let owner = configured.owner.as_deref().unwrap_or("not named");
+    let owner = configured.signer.owner.as_deref().unwrap_or("not named");
     let signs = if signs.is_empty() { "nothing".into() } else { signs.join(", ") };
     format!("{name}\n  is      {kind}\n  owner   {owner}\n  signs   {signs}")
 }
@@ -127,14 +127,19 @@ fn tested(config: &Config, image: &ImageReference) -> Result<Tested, String> {
             image.repository
         )
     })?;
-    let root = config.trust_roots.get(instance);
-    let root = root.map(|settings| TrustRoot::load(settings).map(|root| (root, settings.path.display().to_string())));
-    let root = root.transpose().map_err(|bad| bad.to_string())?;
+    let root = match config.trust_roots.get(instance) {
+        Some(Source::Pinned(settings)) => {
+            let root = TrustRoot::load(settings).map_err(|bad| bad.to_string())?;
+            Some((root, settings.path.display().to_string()))
+        }
+        // It is the service that keeps it fresh; a certificate then reads as not verified, and `verify` is the command that asks.
+        Some(Source::Tuf(_)) | None => None,
+    };
     let told_root =
         root.as_ref().map(|(root, file)| InspectedRoot { file: Some(file.clone()), digest: root.digest(), newest: root.newest() });
     let wanted = |signer: &TrustedSigner| match &signer.kind {
         SignerKind::Key { pem } => PublicKey::from_pem(pem)
-            .map(|key| Wanted::Key { name: signer.name.clone(), fingerprint: key.fingerprint(), window: Window::default() })
+            .map(|key| Wanted::Key { name: signer.name.clone(), fingerprint: key.fingerprint(), window: window(&signer.window) })
             .map_err(|bad| bad.to_string()),
         // What the certificate must say is derived from GitLab, which is not asked here: this accepts nothing.
         SignerKind::GitlabOidc { issuer } => Ok(Wanted::Identity { identity: String::new(), issuer: issuer.clone() }),
@@ -199,4 +204,9 @@ fn by_pipeline(inspection: Inspection, tested: &Tested) -> Inspection {
         (Some(Refusal::Other { .. }), Some(SignerName(signer))) => inspection.undecided(Refusal::Pipeline { signer }),
         _ => inspection,
     }
+}
+
+/// A key's window as an inspection knows it: retirement ends it, and revocation does too.
+fn window(of: &KeyWindow) -> Window {
+    Window { not_before: of.not_before, not_after: [of.end(), of.revoked].into_iter().flatten().min() }
 }

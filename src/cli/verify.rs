@@ -78,6 +78,9 @@ async fn verify(arguments: &Arguments) -> Result<Exit, Failed> {
     let ledger = Ledger::open(Arc::new(MemoryStore::default())).await.map_err(|fault| (fault.to_string(), Exit::CouldNotCheck))?;
     let bot = super::serve::assemble(&config, ledger, &Arc::new(Metrics::default())).map_err(|fault| usage(fault.to_string()))?;
     let (rule, image) = watched(&bot.rules, arguments).map_err(usage)?;
+    // A pinned root is at hand; one from TUF is fetched now, since no service keeps it fresh for us. If that fails, what was kept
+    // counts as long as it may, and after that nothing could be checked.
+    bot.looks.roots().refresh(Timestamp::now()).await;
     let asked = Asked { bot: &bot, rule, image };
     let judged = asked.judge(arguments).await?;
     print_verdict(&bot, &judged, arguments)

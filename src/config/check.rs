@@ -3,6 +3,7 @@
 use super::document::Node;
 use super::problem::{Sink, nearest, quoted};
 use super::table::{Form, Key, Kind, Need, Section, key_names};
+use crate::model::moment::Edge;
 
 /// Projects one file may watch: each costs a few requests at every poll, and GitLab.com allows 2 000 a minute.
 const MOST_TABLES: usize = 10_000;
@@ -50,6 +51,10 @@ fn kind(node: &Node<'_>, kind: &Kind, sink: &Sink<'_>) {
             None => wrong_kind(node, kind, sink),
         },
         Kind::Flag if node.flag().is_some() => {}
+        Kind::Moment => match node.moment(Edge::Start) {
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => wrong_kind(node, kind, sink),
+        },
         Kind::Secret if node.is_table() => section(node, &super::keys::SECRET, sink),
         // SR-23: the value is not quoted, it may be a real secret.
         Kind::Secret if node.text().is_some() => {

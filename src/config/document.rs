@@ -5,6 +5,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Place, Sink};
 use super::table::Key;
+use crate::model::Timestamp;
+use crate::model::moment::{Edge, NoMoment, moment};
 
 /// A value with its place.
 #[derive(Debug, Clone)]
@@ -54,6 +56,15 @@ impl<'a> Node<'a> {
 
     pub fn flag(&self) -> Option<bool> {
         self.value.as_bool()
+    }
+
+    /// A date or time, as TOML's own or as a text; `None` for values of other kinds.
+    pub fn moment(&self, edge: Edge) -> Option<Result<Timestamp, NoMoment>> {
+        match self.value {
+            DeValue::String(text) => Some(moment(text, edge)),
+            DeValue::Datetime(time) => Some(moment(&time.to_string(), edge)),
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+        }
     }
 
     pub fn is_table(&self) -> bool {

@@ -15,6 +15,11 @@ const CATCH_UP_SHORTEST: Duration = Duration::from_secs(10);
 /// Longer, and a lost delivery would be found only after people stopped waiting for it.
 const CATCH_UP_LONGEST: Duration = Duration::from_secs(60 * 60);
 
+/// The bot asks for a newer trust root every hour.
+const AGE_SHORTEST: Duration = Duration::from_secs(60 * 60);
+/// The longest time that Sigstore's own repository is worked on without a new timestamp is far below this.
+const AGE_LONGEST: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
 pub static NAME: Form = Form {
     accepts: "a name of 1 to 64 letters, digits, '-' and '_'",
     example: None,
@@ -68,6 +73,33 @@ pub static GITLAB_URL: Form = Form {
         // SR-19: the token goes there with every call.
         ok(url.scheme() == "https" || url.host_str().is_some_and(is_loopback), "would send the token unencrypted")
     },
+};
+
+pub static TUF_URL: Form = Form {
+    accepts: "the address of a TUF repository, with https (http only for localhost)",
+    example: Some("https://tuf.example.com"),
+    lines: false,
+    check: |text| {
+        let url = base_url(text)?;
+        ok(url.scheme() == "https" || url.host_str().is_some_and(is_loopback), "is not https")
+    },
+};
+
+pub static TRUST: Form = Form {
+    accepts: "\"public-good\" for sigstore.dev",
+    example: Some(PUBLIC_GOOD),
+    lines: false,
+    check: |text| ok(text == PUBLIC_GOOD, "is no trust root that is known by name"),
+};
+
+/// The name of the Sigstore instance at sigstore.dev.
+pub const PUBLIC_GOOD: &str = "public-good";
+
+pub static AGE: Form = Form {
+    accepts: "a time from \"1h\" to \"90d\"",
+    example: Some("7d"),
+    lines: false,
+    check: |text| ok(age(text).is_some_and(|age| (AGE_SHORTEST..=AGE_LONGEST).contains(&age)), "is not such a time"),
 };
 
 pub static PUBLIC_URL: Form = Form {
@@ -176,6 +208,16 @@ fn is_name(text: &str) -> bool {
     text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
 }
 
+/// `12h`, `7d`: a day has 24 hours.
+pub fn age(text: &str) -> Option<Duration> {
+    match text.strip_suffix('d') {
+        Some(days) if days.len() <= 3 && days.chars().all(|c| c.is_ascii_digit()) => {
+            Some(Duration::from_secs(days.parse::<u64>().ok()? * 24 * 60 * 60))
+        }
+        Some(_) | None => duration(text),
+    }
+}
+
 /// `10s`, `1m`, `2h`.
 pub fn duration(text: &str) -> Option<Duration> {
     text.parse::<jiff::SignedDuration>().ok()?.try_into().ok()
@@ -216,6 +258,9 @@ mod tests {
         &VARIABLE,
         &PEM,
         &GITLAB_URL,
+        &TUF_URL,
+        &TRUST,
+        &AGE,
         &PUBLIC_URL,
         &ISSUER,
         &LISTEN,
@@ -265,6 +310,14 @@ mod tests {
             (&PROJECT, "shop//api"),
             (&PROJECT, "../api"),
             (&PROJECT, "https://gitlab.example.com/shop/api"),
+            (&TUF_URL, "http://tuf.example.com"),
+            (&TRUST, "staging"),
+            (&AGE, "0d"),
+            (&AGE, "91d"),
+            (&AGE, "10m"),
+            (&AGE, "d"),
+            (&AGE, "-1d"),
+            (&AGE, "7days"),
             (&EVERY, "0s"),
             (&EVERY, "-1m"),
             (&EVERY, "2d"),

@@ -1,6 +1,7 @@
 //! `[gitlab.NAME]` and the secrets of webhooks.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use base64::Engine as _;
 use url::Url;
@@ -23,11 +24,11 @@ const SIGNING_PREFIX: &str = "whsec_";
 /// One `[gitlab.NAME]`.
 pub struct Gitlab {
     pub settings: gitlab_client::Settings,
-    pub trusted_root: Option<trust_root::Settings>,
+    pub trust_root: Option<trust_root::Source>,
 }
 
-/// Reads the table of one server. Its hook secrets go to `hooks`.
-pub fn read(reader: &Reader<'_>, name: &str, node: &Node<'_>, hooks: &mut Hooks) -> Option<Gitlab> {
+/// Reads the table of one server. Its hook secrets go to `hooks`; trust roots that are fetched are kept below `caches`.
+pub fn read(reader: &Reader<'_>, name: &str, node: &Node<'_>, hooks: &mut Hooks, caches: &Path) -> Option<Gitlab> {
     let instance = InstanceName(name.into());
     hooks.read(reader, node, (&key::WEBHOOK_TOKEN, &key::WEBHOOK_SIGNING_TOKEN), (&instance, None));
     let token = node.get(&key::TOKEN).and_then(|node| {
@@ -38,11 +39,8 @@ pub fn read(reader: &Reader<'_>, name: &str, node: &Node<'_>, hooks: &mut Hooks)
         }
         Some(secret)
     });
-    let trusted_root = match node.get(&key::TRUSTED_ROOT) {
-        Some(node) => Some(trust::trusted_root(reader, &node)?),
-        None => None,
-    };
-    Some(Gitlab { settings: gitlab_client::Settings { name: instance, url: url(node)?, token: token? }, trusted_root })
+    let trust_root = trust::source(reader, node, name, caches);
+    Some(Gitlab { settings: gitlab_client::Settings { name: instance, url: url(node)?, token: token? }, trust_root: trust_root? })
 }
 
 /// The server's address.

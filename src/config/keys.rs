@@ -159,7 +159,20 @@ pub mod instance {
         Kind::Text(&forms::FILE),
         Need::Optional,
         "The Sigstore trusted_root.json with the authority, logs and timestamp authorities that this server's pipelines sign with. Needed \
-         by signers with `oidc`.",
+         by signers with `oidc`, here or as `trust`.",
+    );
+    pub static TRUST: Key = key(
+        "trust",
+        Kind::TextOrTable(&forms::TRUST, &super::TRUST),
+        Need::Optional,
+        "The same, fetched and renewed from a TUF repository while the bot runs and kept beside the store: \"public-good\" for sigstore.dev, \
+         or a repository of your own. Instead of `trusted_root`.",
+    );
+    pub static TRUST_MAX_AGE: Key = key(
+        "trust_max_age",
+        Kind::Text(&forms::AGE),
+        Need::Text("7d"),
+        "How old the last refresh of `trust` may be before nothing is verified with it any more. What the repository signed may expire sooner.",
     );
 }
 
@@ -173,8 +186,24 @@ pub static GITLAB: Section = section(
         &instance::WEBHOOK_SIGNING_TOKEN,
         &instance::ISSUER,
         &instance::TRUSTED_ROOT,
+        &instance::TRUST,
+        &instance::TRUST_MAX_AGE,
     ],
 );
+
+pub mod trust {
+    use super::*;
+    pub static TUF_URL: Key = key(
+        "tuf_url",
+        Kind::Text(&forms::TUF_URL),
+        Need::Required,
+        "Address of the repository: metadata lies there, `trusted_root.json` below `targets/`.",
+    );
+    pub static TUF_ROOT: Key =
+        key("tuf_root", Kind::Text(&forms::FILE), Need::Required, "The repository's root.json in which trust begins, checked by hand.");
+}
+
+pub static TRUST: Section = section("trust", "A TUF repository that publishes a trusted_root.json.", &[&trust::TUF_URL, &trust::TUF_ROOT]);
 
 pub mod registry {
     use super::*;
@@ -214,12 +243,46 @@ pub mod signer {
         "Keyless: the project's own pipelines on this GitLab server. What their certificates must say is derived from project and tag.",
     );
     pub static OWNER: Key = key("owner", Kind::Text(&forms::FREE), Need::Optional, "Who answers for this signer; shown to people.");
+    pub static NOT_BEFORE: Key =
+        key("not_before", Kind::Moment, Need::Optional, "Keys only: from when its signatures count. A date means its first moment.");
+    pub static NOT_AFTER: Key =
+        key("not_after", Kind::Moment, Need::Optional, "Keys only: until when its signatures count. A date means its last moment.");
+    pub static RETIRED: Key = key(
+        "retired",
+        Kind::Moment,
+        Need::Optional,
+        "Keys only: since when it is replaced. Older signatures still count where a log or timestamp authority of the trust root proves \
+         their time, or where Countersign has passed the image before.",
+    );
+    pub static REVOKED: Key = key(
+        "revoked",
+        Kind::Moment,
+        Need::Optional,
+        "Keys only: since when somebody else may hold it. Only signatures that a log or timestamp authority of the trust root proves to be \
+         older still count.",
+    );
+    pub static REQUIRE_LOG: Key = key(
+        "require_log",
+        Kind::Flag,
+        Need::Flag(false),
+        "Keys only: a log of the trust root must hold each signature. For pipelines (`oidc`) one always must.",
+    );
 }
 
 pub static SIGNER: Section = Section {
     name: "signer",
     doc: "A signer whose signature counts.",
-    keys: &[&signer::KEY_FILE, &signer::KEY, &signer::OIDC, &signer::OWNER],
+    keys: &[
+        &signer::KEY_FILE,
+        &signer::KEY,
+        &signer::OIDC,
+        &signer::OWNER,
+        &signer::NOT_BEFORE,
+        &signer::NOT_AFTER,
+        &signer::RETIRED,
+        &signer::REVOKED,
+        &signer::REQUIRE_LOG,
+    ],
     exactly_one_of: &[&signer::KEY_FILE, &signer::KEY, &signer::OIDC],
 };
 
@@ -284,6 +347,18 @@ pub mod policy {
         "The only runners that the release job may run on. Without it, any. Said in several places, only what all of them list is \
          allowed.",
     );
+    pub static REQUIRE_LOG: Key = key(
+        "require_log",
+        Kind::Flag,
+        Need::Flag(false),
+        "Whether a log of the trust root must hold the signatures of keys as well. Those of pipelines it always must.",
+    );
+    pub static PLATFORMS: Key = key(
+        "platforms",
+        Kind::Word(&["index", "all-signed"]),
+        Need::Text("index"),
+        "What must be signed of a multi-arch image: its index, or its index and each platform on its own (`cosign sign --recursive`).",
+    );
 }
 
 pub static POLICY: Section = section(
@@ -297,6 +372,8 @@ pub static POLICY: Section = section(
         &policy::BASE_IMAGE,
         &policy::BASE_UNCHANGED,
         &policy::RUNNERS,
+        &policy::REQUIRE_LOG,
+        &policy::PLATFORMS,
     ],
 );
 

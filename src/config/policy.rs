@@ -4,7 +4,7 @@ use super::document::Node;
 use super::keys::policy as key;
 use super::problem::{Place, Sink, quoted};
 use super::table::{Key, Need};
-use crate::verdict::{Demand, Policy, TrustedRunner};
+use crate::verdict::{Demand, Platforms, Policy, TrustedRunner};
 
 /// The policy of a project out of the `policy` tables that apply to it, in any order.
 pub fn read(layers: &[Node<'_>], project: &Place, sink: &Sink<'_>) -> Option<Policy> {
@@ -16,6 +16,8 @@ pub fn read(layers: &[Node<'_>], project: &Place, sink: &Sink<'_>) -> Option<Pol
         base_image: demand(layers, &key::BASE_IMAGE)?,
         base_unchanged: demand(layers, &key::BASE_UNCHANGED)?,
         runners: runners(layers, project, sink)?,
+        require_log: flag(layers, &key::REQUIRE_LOG)?,
+        platforms: platforms(layers)?,
     })
 }
 
@@ -27,6 +29,27 @@ fn demand(layers: &[Node<'_>], key: &Key) -> Option<Demand> {
     // One unreadable place leaves no demand at all: it is reported, and loading stops.
     let demands = said.iter().map(|node| word(node.text()?)).collect::<Option<Vec<_>>>()?;
     demands.into_iter().max_by_key(|demand| strictness(*demand))
+}
+
+/// Whether any place demands it.
+fn flag(layers: &[Node<'_>], key: &Key) -> Option<bool> {
+    let said = layers.iter().filter_map(|layer| layer.get(key)).map(|node| node.flag()).collect::<Option<Vec<_>>>()?;
+    match key.need {
+        Need::Flag(default) => Some(said.into_iter().fold(default, |any, flag| any || flag)),
+        Need::Required | Need::Optional | Need::Text(_) | Need::Texts(_) => None,
+    }
+}
+
+fn platforms(layers: &[Node<'_>]) -> Option<Platforms> {
+    let said: Vec<Node<'_>> = layers.iter().filter_map(|layer| layer.get(&key::PLATFORMS)).collect();
+    let said = said.iter().map(Node::text).collect::<Option<Vec<_>>>()?;
+    let word = |text: &str| match text {
+        "index" => Some(Platforms::Index),
+        "all-signed" => Some(Platforms::AllSigned),
+        _ => None,
+    };
+    let demands = said.into_iter().chain(key::PLATFORMS.default_text()).map(word).collect::<Option<Vec<_>>>()?;
+    Some(if demands.contains(&Platforms::AllSigned) { Platforms::AllSigned } else { Platforms::Index })
 }
 
 fn word(text: &str) -> Option<Demand> {

@@ -16,7 +16,7 @@ use crate::model::gitlab::{InstanceName, ProjectPath};
 use crate::model::project::{Pattern, TagTemplate, WatchedImage, WatchedProject};
 use crate::model::signer::TrustedSigner;
 use crate::model::{EnvironmentName, Repository};
-use crate::verdict::{Demand, Policy};
+use crate::verdict::{Demand, Platforms, Policy};
 
 /// A project to watch, and what is demanded of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,7 @@ struct Of<'p, 'a> {
     node: &'p Node<'a>,
     path: Option<&'p str>,
     layers: &'p Layers<'a>,
+    instance: Option<&'p InstanceName>,
 }
 
 impl<'a, 'r> Projects<'a, 'r> {
@@ -76,7 +77,7 @@ impl<'a, 'r> Projects<'a, 'r> {
             Some(node) => node.list().and_then(|list| all(list.iter().map(|node| Some(EnvironmentName(node.text()?.into()))))),
             None => Some(vec![]),
         };
-        let images = self.images(&Of { node: &node, path, layers: &layers }, policy.as_ref(), signers);
+        let images = self.images(&Of { node: &node, path, layers: &layers, instance: instance.as_ref() }, policy.as_ref(), signers);
         let watched = WatchedProject {
             instance: instance?,
             path: ProjectPath(path?.into()),
@@ -144,6 +145,7 @@ impl<'a, 'r> Projects<'a, 'r> {
     fn image(&self, of: &Of<'_, 'a>, node: &Node<'a>, policy: Option<&Policy>, signers: &mut Signers<'a>) -> Option<WatchedImage> {
         let layers = if node.is_table() { of.layers.below(node.clone()) } else { of.layers.clone() };
         let signers = self.signers(of, &layers, node, signers);
+        self.log_can_be_looked_up(of, node, (policy, signers.as_deref()));
         let repository = self.repository(of, node);
         let text = |key: &Key| layers.text(key).map(str::to_owned);
         let template = |key: &Key| layers.parsed(key, |text| TagTemplate::parse(text).ok());
@@ -164,7 +166,25 @@ impl<'a, 'r> Projects<'a, 'r> {
             digest_file: Some(digest_file?).filter(|_| policy.digest_file != Demand::Off),
             signers: signers?,
             wants_provenance: policy.provenance != Demand::Off,
+            platform_signatures: policy.platforms == Platforms::AllSigned,
         })
+    }
+
+    /// Without a trust root no log is trusted, so that demanding one would block everything.
+    fn log_can_be_looked_up(&self, of: &Of<'_, 'a>, image: &Node<'a>, (policy, signers): (Option<&Policy>, Option<&[TrustedSigner]>)) {
+        let by_signer = signers.is_some_and(|signers| signers.iter().any(|signer| signer.require_log));
+        if !by_signer && !policy.is_some_and(|policy| policy.require_log) {
+            return;
+        }
+        // A server that is missing or ambiguous is reported already.
+        let Some(instance) = of.instance else { return };
+        let server = self.gitlabs.as_ref().and_then(|gitlabs| gitlabs.get_named(&instance.0));
+        if server.is_some_and(|server| !super::trust::is_rooted(&server)) {
+            let says = format!(
+                "`require_log` is demanded, but [gitlab.{instance}] has no trust root that names a log; give it `trusted_root` or `trust`"
+            );
+            self.reader.sink.add(if image.is_table() { &image.place } else { &of.node.place }, says);
+        }
     }
 
     fn repository(&self, of: &Of<'_, 'a>, node: &Node<'a>) -> Option<Repository> {
@@ -192,11 +212,10 @@ impl<'a, 'r> Projects<'a, 'r> {
             self.reader.sink.add(place, "`signer` is missing: whose signature counts, such as signer = { key_file = \"release.pub\" }");
             return None;
         };
-        let instance = self.instance(&of.node.place, of.layers);
         let picked = all(said.one_or_many().iter().map(|node| {
             let signer = signers.pick(node)?;
             // Pipelines of one server cannot sign for a project on another: their certificates name projects of their own.
-            if let (Some(theirs), Some(ours)) = (&signer.instance, &instance)
+            if let (Some(theirs), Some(ours)) = (&signer.instance, of.instance)
                 && theirs != ours
             {
                 self.reader

@@ -60,6 +60,8 @@ impl Definitions {
             Kind::Text(form) => text(form),
             Kind::Word(words) => json!({ "enum": words }),
             Kind::Flag => json!({ "type": "boolean" }),
+            // TOML's own dates have no type of their own in JSON Schema.
+            Kind::Moment => json!({ "type": "string", "title": kind.accepts() }),
             Kind::Secret => self.refer(&SECRET),
             Kind::Table(section) => self.refer(section),
             Kind::Tables(section) => json!({ "type": "array", "items": self.refer(section), "minItems": 1 }),

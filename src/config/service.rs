@@ -1,6 +1,7 @@
 //! `[server]`, `[store]`, `[log]` and `[catch_up]`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use url::Url;
 
@@ -36,6 +37,14 @@ pub fn server(reader: &Reader<'_>, document: &Node<'_>) -> Option<(SocketAddr, U
 pub fn store(reader: &Reader<'_>, document: &Node<'_>) -> Option<Store> {
     let path = table(document, &root::STORE).text(&store::PATH)?;
     Some(Store::Sled { path: reader.base.join(path) })
+}
+
+/// The folder in which fetched trust roots are kept: beside the store.
+pub fn caches(reader: &Reader<'_>, store: Option<&Store>) -> PathBuf {
+    match store {
+        Some(Store::Sled { path }) => path.with_file_name("trust-roots"),
+        None => reader.base.join("trust-roots"),
+    }
 }
 
 pub fn log(document: &Node<'_>) -> Option<Log> {

@@ -38,6 +38,8 @@ pub enum Kind {
     /// One of these words.
     Word(&'static [&'static str]),
     Flag,
+    /// A date or a time with its offset, with or without quotes.
+    Moment,
     /// `{ env = … }` or `{ file = … }`; a text is refused.
     Secret,
     Table(&'static Section),
@@ -85,6 +87,7 @@ impl Kind {
             Self::Text(form) => form.accepts.into(),
             Self::Word(words) => format!("one of {}", words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ")),
             Self::Flag => "true or false".into(),
+            Self::Moment => "a date such as 2026-05-01 (in UTC) or a time such as 2026-05-01T12:00:00Z".into(),
             Self::Secret => "{ env = \"NAME\" } or { file = \"path\" }".into(),
             Self::Table(section) => format!("a table with {}", key_names(section)),
             Self::Tables(section) => format!("a list of tables, written [[{}]]", section.name),

@@ -42,6 +42,7 @@ fn folder() -> tempfile::TempDir {
         ("junk.pub", "hunter2"),
         ("short.pub", "-----BEGIN PUBLIC KEY-----\nYWJjZA==\n-----END PUBLIC KEY-----\n"),
         ("trusted_root.json", trust::PUBLIC_ROOT),
+        ("tuf-root.json", std::str::from_utf8(crate::facts::trust_root::tuf::public_good().1).unwrap()),
         ("root-without-authorities.json", "{\"mediaType\":\"application/vnd.dev.sigstore.trustedroot+json;version=0.1\"}"),
         ("secret", "hunter2-from-file\n"),
         ("empty", "\n"),
@@ -163,11 +164,13 @@ fn the_example_loads_and_means_what_its_comments_say() {
     assert_eq!(platform.images[1].release_job, "release_debug_image");
     assert_eq!(platform.environments.iter().map(|e| e.0.as_str()).collect::<Vec<_>>(), ["staging", "production"]);
     assert_eq!(project("tools/scanner").watched.instance.0, "partner");
-    assert_eq!(config.trust_roots.keys().map(|name| name.0.as_str()).collect::<Vec<_>>(), ["main"]);
+    assert_eq!(config.trust_roots.keys().map(|name| name.0.as_str()).collect::<Vec<_>>(), ["main", "partner"]);
+    let partner = &config.trust_roots[&InstanceName("partner".into())];
+    assert!(matches!(partner, trust_root::Source::Tuf(tuf) if tuf.url.as_str() == "https://tuf.partner.example/"));
     let own: Vec<_> = config.server.hooks.iter().filter(|hook| hook.project.is_some()).collect();
     assert_eq!(own.iter().map(|hook| hook.kind).collect::<Vec<_>>(), [HookSecretKind::Token, HookSecretKind::Signing]);
     assert_eq!(own[0].project, Some(ProjectPath("shop/web".into())));
-    let owners: Vec<_> = config.signers.iter().filter_map(|signer| signer.owner.as_deref()).collect();
+    let owners: Vec<_> = config.signers.iter().filter_map(|signer| signer.signer.owner.as_deref()).collect();
     assert_eq!(owners, ["release managers", "partner's build team"]);
 }
 
@@ -185,7 +188,7 @@ fn walk(node: &Node<'_>, section: &'static Section, met: &mut Met) {
 
 fn walk_kind(node: &Node<'_>, kind: &'static Kind, met: &mut Met) {
     match kind {
-        Kind::Text(_) | Kind::Word(_) | Kind::Flag => {}
+        Kind::Text(_) | Kind::Word(_) | Kind::Flag | Kind::Moment => {}
         Kind::Secret => walk(node, &keys::SECRET, met),
         Kind::Table(section) | Kind::TextOrTable(_, section) => walk(node, section, met),
         Kind::Tables(section) => node.list().unwrap().iter().for_each(|item| walk(item, section, met)),
@@ -205,7 +208,7 @@ fn all_keys(section: &'static Section, met: &mut Met) {
             match kind {
                 Kind::Secret => all_keys(&keys::SECRET, met),
                 Kind::Table(below) | Kind::Tables(below) | Kind::Named(_, below) | Kind::TextOrTable(_, below) => all_keys(below, met),
-                Kind::Text(_) | Kind::Word(_) | Kind::Flag | Kind::List(_) | Kind::OneOrMany(_) => {}
+                Kind::Text(_) | Kind::Word(_) | Kind::Flag | Kind::Moment | Kind::List(_) | Kind::OneOrMany(_) => {}
             }
         }
     }

@@ -1,15 +1,22 @@
 //! Whom the operator trusts: public keys, a GitLab's own pipelines, and the trust root behind these.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+
+use url::Url;
 
 use super::document::Node;
-use super::keys::{root, signer as key};
+use super::forms;
+use super::keys::{instance, root, signer as key, trust as repository};
 use super::problem::Place;
-use super::reader::{Reader, read_text};
+use super::reader::{Layers, Reader, read_text};
+use super::table::Key;
 use crate::facts::sigstore::{BadKey, PublicKey};
-use crate::facts::trust_root::TrustRoot;
+use crate::facts::trust_root::{Settings, Source, TrustRoot, tuf};
+use crate::model::Digest;
 use crate::model::gitlab::InstanceName;
-use crate::model::signer::{SignerKind, SignerName, TrustedSigner};
+use crate::model::moment::Edge;
+use crate::model::signer::{KeyWindow, SignerKind, SignerName, TrustedSigner};
 
 /// Bytes of a key file.
 const LARGEST_KEY: u64 = 16 * 1024;
@@ -20,8 +27,6 @@ const LARGEST_ROOT: u64 = 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfiguredSigner {
     pub signer: TrustedSigner,
-    /// Who answers for it.
-    pub owner: Option<String>,
     /// The GitLab whose pipelines sign; `None` for keys. It signs only for projects there.
     pub instance: Option<InstanceName>,
 }
@@ -56,8 +61,8 @@ impl<'a> Signers<'a> {
         let name = signer.signer.name.clone();
         // A name in a note must mean one key only.
         match self.read.get(&name) {
-            Some(Some(known)) if known.signer.kind != signer.signer.kind => {
-                let says = format!("another key goes by the name {name} already; give this one a name of its own as [signer.NAME]");
+            Some(Some(known)) if known.signer != signer.signer => {
+                let says = format!("another signer goes by the name {name} already; give this one a name of its own as [signer.NAME]");
                 self.reader.sink.add(&node.place, says);
                 return None;
             }
@@ -75,7 +80,7 @@ impl<'a> Signers<'a> {
     }
 
     fn signer(&self, node: &Node<'a>, name: Option<&str>) -> Option<ConfiguredSigner> {
-        let mut instance = None;
+        let mut server = None;
         let (derived, kind) = match (node.get(&key::KEY_FILE), node.get(&key::KEY), node.get(&key::OIDC)) {
             (Some(file), None, None) => {
                 let path = self.reader.path(&file)?;
@@ -92,20 +97,50 @@ impl<'a> Signers<'a> {
             (None, Some(pem), None) => self.key(pem.text()?, &pem.place)?,
             (None, None, Some(oidc)) => {
                 let (gitlab, settings) = self.reader.named(&oidc, self.gitlabs.as_ref(), "gitlab")?;
-                if settings.get(&super::keys::instance::TRUSTED_ROOT).is_none() {
-                    let says =
-                        format!("[gitlab.{gitlab}] needs `trusted_root`: without it no certificate of its pipelines can be verified");
+                if !is_rooted(&settings) {
+                    let says = format!(
+                        "[gitlab.{gitlab}] needs `trusted_root` or `trust`: without one no certificate of its pipelines can be verified"
+                    );
                     self.reader.sink.add(&oidc.place, says);
                 }
-                instance = Some(InstanceName(gitlab.into()));
+                server = Some(InstanceName(gitlab.into()));
                 (format!("oidc:{gitlab}"), SignerKind::GitlabOidc { issuer: super::instance::issuer(&settings)? })
             }
             // Not exactly one of the three: reported when the keys were checked.
             _ => return None,
         };
-        let owner = node.get(&key::OWNER).and_then(|owner| owner.text()).map(Into::into);
-        let name = SignerName(name.map_or(derived, Into::into));
-        Some(ConfiguredSigner { signer: TrustedSigner { name, kind }, owner, instance })
+        let signer = TrustedSigner {
+            name: SignerName(name.map_or(derived, Into::into)),
+            kind,
+            owner: node.get(&key::OWNER).and_then(|owner| owner.text()).map(Into::into),
+            window: self.window(node, server.is_some())?,
+            require_log: node.get(&key::REQUIRE_LOG).map_or(Some(false), |flag| flag.flag())?,
+        };
+        Some(ConfiguredSigner { signer, instance: server })
+    }
+
+    /// When a key's signatures count. Certificates have windows of their own, so that none can be given for pipelines.
+    fn window(&self, node: &Node<'a>, keyless: bool) -> Option<KeyWindow> {
+        let sink = self.reader.sink;
+        let keys = [&key::NOT_BEFORE, &key::NOT_AFTER, &key::RETIRED, &key::REVOKED, &key::REQUIRE_LOG];
+        for given in keys.into_iter().filter(|_| keyless).filter_map(|key| node.get_named(key.name)) {
+            sink.add(&given.place, "is for keys; certificates of pipelines have a window of their own, and are always in a log");
+        }
+        let moment = |key: &Key, edge: Edge| match node.get(key) {
+            // A wrong one is reported already; without it the key would be trusted for longer than the file says.
+            Some(node) => node.moment(edge)?.ok().map(Some),
+            None => Some(None),
+        };
+        let (not_before, not_after) = (moment(&key::NOT_BEFORE, Edge::Start), moment(&key::NOT_AFTER, Edge::End));
+        let (retired, revoked) = (moment(&key::RETIRED, Edge::Start), moment(&key::REVOKED, Edge::Start));
+        let window = KeyWindow { not_before: not_before?, not_after: not_after?, retired: retired?, revoked: revoked? };
+        let end = window.end().into_iter().chain(window.revoked).min();
+        if let (Some(from), Some(end)) = (window.not_before, end)
+            && end <= from
+        {
+            sink.add(&node.place, format!("this key is never trusted: its window begins at {from} and ends at {end}"));
+        }
+        Some(window)
     }
 
     /// A public key, and a name made of its fingerprint.
@@ -140,8 +175,62 @@ fn public_key(text: &str) -> Result<(String, String), String> {
     Ok((text.trim().to_owned() + "\n", key.fingerprint().hex()[..12].into()))
 }
 
+/// Whether a `[gitlab.NAME]` says whom to believe about certificates and logs.
+pub fn is_rooted(gitlab: &Node<'_>) -> bool {
+    gitlab.get(&instance::TRUSTED_ROOT).is_some() || gitlab.get(&instance::TRUST).is_some()
+}
+
+/// The trust root of one server. What a TUF repository gives is kept in a folder of its own below `caches`: no other source's
+/// versions count against it.
+pub fn source(reader: &Reader<'_>, gitlab: &Node<'_>, name: &str, caches: &Path) -> Option<Option<Source>> {
+    let trust = gitlab.get(&instance::TRUST);
+    let layers = Layers(vec![gitlab.clone()]);
+    let max_age = layers.parsed(&instance::TRUST_MAX_AGE, forms::age);
+    if let (None, Some(age)) = (&trust, gitlab.get(&instance::TRUST_MAX_AGE)) {
+        reader.sink.add(&age.place, "is for `trust`; a `trusted_root` file holds until it is replaced");
+    }
+    let trust = match (gitlab.get(&instance::TRUSTED_ROOT), trust) {
+        (None, None) => return Some(None),
+        (Some(file), None) => return Some(Some(Source::Pinned(trusted_root(reader, &file)?))),
+        (Some(_), Some(both)) => {
+            reader.sink.add(&both.place, "stands beside `trusted_root`; give one of the two");
+            return None;
+        }
+        (None, Some(trust)) => trust,
+    };
+    let (url, root) = match trust.text() {
+        Some(_) => {
+            let (url, root) = tuf::public_good();
+            (url.parse().ok()?, root.to_vec())
+        }
+        None => tuf_repository(reader, &trust)?,
+    };
+    let mark = Digest::of(&[url_bytes(&url), &root].concat());
+    let cache = caches.join(format!("{name}-{}", &mark.hex()[..12]));
+    Some(Some(Source::Tuf(tuf::Settings { url, root, cache, max_age: max_age?.try_into().ok()? })))
+}
+
+fn url_bytes(url: &Url) -> &[u8] {
+    url.as_str().as_bytes()
+}
+
+fn tuf_repository(reader: &Reader<'_>, node: &Node<'_>) -> Option<(Url, Vec<u8>)> {
+    let url = node.get(&repository::TUF_URL).and_then(|url| url.text()?.parse().ok());
+    let file = node.get(&repository::TUF_ROOT)?;
+    let path = reader.path(&file)?;
+    let read = read_text(&path, LARGEST_ROOT)
+        .and_then(|text| tuf::check_root(text.as_bytes()).map(|()| text).map_err(|bad| format!("is no TUF root.json: {bad}")));
+    match read {
+        Ok(text) => Some((url?, text.into_bytes())),
+        Err(why) => {
+            reader.sink.add(&file.place, format!("{} {why}; paths start at the folder of bot.toml", path.display()));
+            None
+        }
+    }
+}
+
 /// Holds a trust root against its format, so that `serve` does not find out later.
-pub fn trusted_root(reader: &Reader<'_>, node: &Node<'_>) -> Option<crate::facts::trust_root::Settings> {
+fn trusted_root(reader: &Reader<'_>, node: &Node<'_>) -> Option<Settings> {
     let path = reader.path(node)?;
     let read =
         read_text(&path, LARGEST_ROOT).and_then(|text| TrustRoot::parse(text.as_bytes()).map_err(|bad| format!("cannot be used: {bad}")));
@@ -151,7 +240,7 @@ pub fn trusted_root(reader: &Reader<'_>, node: &Node<'_>) -> Option<crate::facts
             reader.sink.add(&node.place, format!("{} names no certificate authority", path.display()));
             None
         }
-        Ok(_) => Some(crate::facts::trust_root::Settings { path }),
+        Ok(_) => Some(Settings { path }),
         Err(why) => {
             reader.sink.add(&node.place, format!("{} {why}; paths start at the folder of bot.toml", path.display()));
             None

@@ -1,6 +1,6 @@
 //! Counters in Prometheus text ([OpenMetrics 1.0](https://prometheus.io/docs/specs/om/open_metrics_spec/)).
 //!
-//! Every label value is a word of this program, never of a delivery, so that nobody outside can make series (SR-23).
+//! Every label value is a word of this program or a name out of `bot.toml`, never of a delivery, so that nobody outside can make series (SR-23).
 
 use std::sync::atomic::AtomicU64;
 
@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::event::What;
+use crate::model::Timestamp;
 use crate::store::Depth;
 
 /// What `GET /metrics` answers with.
@@ -30,6 +31,8 @@ pub struct Metrics {
     verdicts: Counters<1>,
     effect_failures: Counters<1>,
     catch_up_finds: Counter,
+    trust_root_refreshed: Family<Vec<(&'static str, String)>, Gauge>,
+    trust_root_expires: Family<Vec<(&'static str, String)>, Gauge>,
 }
 
 impl Default for Metrics {
@@ -44,6 +47,8 @@ impl Default for Metrics {
             verdicts: Family::default(),
             effect_failures: Family::default(),
             catch_up_finds: Counter::default(),
+            trust_root_refreshed: Family::default(),
+            trust_root_expires: Family::default(),
             registry: Registry::default(),
         };
         registry.register("deliveries", "Webhook deliveries by kind and by how they were answered", metrics.deliveries.clone());
@@ -54,6 +59,10 @@ impl Default for Metrics {
         registry.register("verdicts", "Verdicts by outcome", metrics.verdicts.clone());
         registry.register("effect_failures", "Effects that did not happen, by effect", metrics.effect_failures.clone());
         registry.register("catch_up_finds", "Hints that only the catch-up poll found", metrics.catch_up_finds.clone());
+        let (refreshed, expires) = (metrics.trust_root_refreshed.clone(), metrics.trust_root_expires.clone());
+        // Moments rather than ages, so that a reader's own clock makes the age, also while nothing is refreshed.
+        registry.register("trust_root_refreshed_timestamp_seconds", "When a trust root was last refreshed; 0 for never", refreshed);
+        registry.register("trust_root_expires_timestamp_seconds", "When the metadata of a trust root expires; 0 for unknown", expires);
         Self { registry, ..metrics }
     }
 }
@@ -83,6 +92,13 @@ impl Metrics {
     /// An effect was given up; `effect` is the name of its kind.
     pub fn effect_failure(&self, effect: &'static str) {
         self.effect_failures.get_or_create(&[("effect", effect)]).inc();
+    }
+
+    /// A trust root's times. `gitlab` is the server's name in `bot.toml`.
+    pub fn trust_root(&self, gitlab: &str, refreshed: Option<Timestamp>, expires: Option<Timestamp>) {
+        for (gauge, time) in [(&self.trust_root_refreshed, refreshed), (&self.trust_root_expires, expires)] {
+            gauge.get_or_create(&vec![("gitlab", gitlab.to_owned())]).set(time.map_or(0, Timestamp::as_second));
+        }
     }
 
     /// All of it as text. `None` for the depth leaves the gauges as they were.

@@ -3,13 +3,15 @@
 use futures_util::future::join_all;
 
 use super::gitlab::Gitlab;
+use super::registry::Manifest;
 use super::sigstore::Trust;
+use super::trust_root::TrustRoot;
 use super::{Looks, Memory};
 use crate::model::attestation::{Attested, AttestedAt, BaseImage};
 use crate::model::gitlab::{CommitSha, GitRef, Job, JobId, MergeRequestState, Pipeline, PipelineId, Project, ProjectId, TestSummary};
 use crate::model::signer::{KeylessIdentity, Signature, SignatureState, SignedBy, SignerKind, TrustedSigner};
 use crate::model::{Digest, PinnedImage};
-use crate::verdict::facts::{DigestFile, MergeRequestFacts, SigningJob, TagLook, TagRole};
+use crate::verdict::facts::{DigestFile, Index, MergeRequestFacts, SigningJob, TagLook, TagRole};
 use crate::verdict::{About, Facts, Looked, Question, Service, Why, WhyKind};
 
 /// A digest file is one short line; more is not a digest file.
@@ -18,6 +20,8 @@ const DIGEST_FILE_MAX: usize = 4096;
 const MERGE_REQUESTS_MAX: usize = 10;
 /// Signing jobs that are looked up. An honest image has one; each costs two requests.
 const SIGNING_JOBS_MAX: usize = 8;
+/// Platforms looked at at the same time: each look is several requests, and a self-managed registry is small.
+const PLATFORMS_AT_ONCE: usize = 4;
 
 pub(super) async fn collect(looks: &Looks, question: &Question, as_of: jiff::Timestamp, memory: &dyn Memory) -> Facts {
     let mut facts = nothing_yet(question, as_of);
@@ -67,6 +71,8 @@ fn nothing_yet(question: &Question, as_of: jiff::Timestamp) -> Facts {
         tags: vec![],
         digest: Looked::Absent,
         signatures: Looked::Absent,
+        platforms: Looked::Absent,
+        trust_root: None,
         signing_jobs: vec![],
         history: Looked::Absent,
         merge_requests: Looked::Absent,
@@ -89,6 +95,7 @@ fn unreachable(mut facts: Facts, why: &Why) -> Facts {
     facts.jobs = Looked::Unreachable(why());
     facts.digest_file = Looked::Unreachable(why());
     facts.signatures = Looked::Unreachable(why());
+    facts.platforms = Looked::Unreachable(why());
     facts.history = Looked::Unreachable(why());
     facts.merge_requests = Looked::Unreachable(why());
     facts.tests = Looked::Unreachable(why());
@@ -347,35 +354,65 @@ impl Look<'_> {
                 facts.provenance = Looked::Unreachable(why.clone());
                 facts.gitlab_provenance = Looked::Unreachable(why.clone());
                 facts.base_image = Looked::Unreachable(why.clone());
+                facts.platforms = Looked::Unreachable(why.clone());
                 return;
             }
         };
         let image = PinnedImage { repository: self.question.image.repository.clone(), digest };
-        let root = self.looks.roots.get(&self.question.project.instance);
-        let trust = match Trust::new(&self.question.image.signers, root.cloned(), false) {
+        let trust = match self.trust(facts) {
             Ok(trust) => trust,
-            Err(fault) => {
-                let why = Why::new(Service::TrustRoot, WhyKind::Unreadable, fault.to_string());
+            Err(why) => {
                 facts.signatures = Looked::Unreachable(why.clone());
                 facts.provenance = Looked::Unreachable(why.clone());
-                facts.gitlab_provenance = Looked::Unreachable(why);
+                facts.gitlab_provenance = Looked::Unreachable(why.clone());
+                facts.platforms = Looked::Unreachable(why);
                 return;
             }
         };
         let (beside, in_gitlab) = tokio::join!(self.beside(&image, &trust), self.in_gitlab(&image, &trust));
         (facts.base_image, facts.gitlab_provenance) = (beside.base_image, in_gitlab);
-        (facts.signatures, facts.provenance) = (beside.signatures, beside.provenance);
+        (facts.signatures, facts.provenance, facts.platforms) = (beside.signatures, beside.provenance, beside.platforms);
+        if let Looked::Found(index) = &mut facts.platforms
+            && self.question.image.platform_signatures
+        {
+            self.platform_signatures(index, &trust).await;
+        }
         facts.signing_jobs = self.signing_jobs(facts).await;
+    }
+
+    /// The signatures beside each platform's own manifest. One that lies beside the index is none of theirs, and the other way round.
+    async fn platform_signatures(&self, index: &mut Index, trust: &Trust) {
+        for platforms in index.platforms.chunks_mut(PLATFORMS_AT_ONCE) {
+            let looks = platforms.iter_mut().map(|platform| async {
+                let image = PinnedImage { repository: self.question.image.repository.clone(), digest: platform.digest };
+                platform.signatures = Some(self.beside(&image, trust).await.signatures);
+            });
+            join_all(looks).await;
+        }
+    }
+
+    /// The keys and the root that signatures are held against. A root that is configured and not at hand is never left out: without
+    /// it, what it would have proven would read as somebody else's.
+    fn trust(&self, facts: &mut Facts) -> Result<Trust, Why> {
+        let root = match self.looks.roots.get(&self.question.project.instance, facts.as_of) {
+            Looked::Found(root) => Some(root),
+            Looked::Absent => None,
+            Looked::Unreachable(why) => return Err(why),
+        };
+        facts.trust_root = root.as_ref().map(TrustRoot::digest);
+        Trust::new(&self.question.image.signers, root, false)
+            .map_err(|fault| Why::new(Service::TrustRoot, WhyKind::Unreadable, fault.to_string()))
     }
 
     /// What lies beside the image, and what its manifest says.
     async fn beside(&self, image: &PinnedImage, trust: &Trust) -> Beside {
         let (manifest, evidence) = tokio::join!(self.looks.registry.manifest(image), self.looks.registry.evidence(image));
         let base_image = manifest.as_ref().and_then(|manifest| manifest.base_image().map_or(Looked::Absent, Looked::Found));
+        let platforms = manifest.as_ref().and_then(Manifest::platforms);
         // An image that is not there has no signature to speak of, but that is not what is wrong with it.
         let read = manifest.and_then(|_| evidence).map(|evidence| super::evidence::read(&evidence, image, trust));
         let signatures = read.as_ref().and_then(|read| some(read.signatures.clone()));
-        Beside { base_image, signatures, provenance: read.and_then(|read| some(read.provenance)) }
+        Beside { base_image, platforms, signatures, provenance: read.and_then(|read| some(read.provenance)) }
     }
 
     /// The provenance that GitLab itself signed; one or two requests, so only where policy wants provenance.
@@ -393,8 +430,11 @@ impl Look<'_> {
     /// found there, whatever its address says. Certificates of other projects count for nothing whatever their job, so they do not
     /// crowd out ours; of ours, those over the limit were not looked at, which is no word against them.
     async fn signing_jobs(&self, facts: &Facts) -> Vec<SigningJob> {
-        let signatures = facts.signatures.found().into_iter().flatten().map(|signature| &signature.state);
+        let of_platforms = facts.platforms.found().into_iter().flat_map(|index| &index.platforms);
+        let beside = std::iter::once(&facts.signatures).chain(of_platforms.filter_map(|platform| platform.signatures.as_ref()));
+        let signatures = beside.filter_map(Looked::found).flatten().map(|signature| &signature.state);
         let attested = [&facts.provenance, &facts.gitlab_provenance].into_iter().flat_map(Looked::found).flatten();
+        // One job signs the index and all platforms.
         let mut claimed: Vec<String> = vec![];
         for state in signatures.chain(attested.map(|attested| &attested.state)) {
             let Some(uri) =
@@ -456,6 +496,7 @@ impl Look<'_> {
 /// What the registry holds of an image and beside it.
 struct Beside {
     base_image: Looked<BaseImage>,
+    platforms: Looked<Index>,
     signatures: Looked<Vec<Signature>>,
     provenance: Looked<Vec<Attested>>,
 }

@@ -25,7 +25,12 @@ pub fn read(evidence: &Evidence, image: &PinnedImage, trust: &Trust) -> Read {
         // A `.att` envelope is an attestation by its place: one that cannot be read hides no signature.
         let attests = matches!(item.content, EvidenceContent::Dsse { .. });
         if let (false, Some(state)) = (attests, judged.signature()) {
-            read.signatures.push(Signature { layout: item.layout, manifest: item.manifest, state: state.clone() });
+            read.signatures.push(Signature {
+                layout: item.layout,
+                manifest: item.manifest,
+                state: state.clone(),
+                proven: judged.logged.proven(),
+            });
         }
         read.provenance.extend(provenance::attested(judged, AttestedAt::Registry(item.layout)));
     }

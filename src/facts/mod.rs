@@ -26,7 +26,7 @@ use crate::verdict::{Facts, Looked, Question, Service, Why, WhyKind};
 pub struct Looks {
     gitlabs: BTreeMap<InstanceName, gitlab::Gitlab>,
     registry: registry::Registry,
-    roots: BTreeMap<InstanceName, trust_root::TrustRoot>,
+    roots: trust_root::Roots,
 }
 
 /// What was seen before. The store answers; facts does not know it.
@@ -53,12 +53,13 @@ pub trait Memory: Send + Sync {
 }
 
 impl Looks {
-    pub fn new(
-        gitlabs: BTreeMap<InstanceName, gitlab::Gitlab>,
-        registry: registry::Registry,
-        roots: BTreeMap<InstanceName, trust_root::TrustRoot>,
-    ) -> Self {
-        Self { gitlabs, registry, roots }
+    pub fn new(gitlabs: BTreeMap<InstanceName, gitlab::Gitlab>, registry: registry::Registry, roots: impl Into<trust_root::Roots>) -> Self {
+        Self { gitlabs, registry, roots: roots.into() }
+    }
+
+    /// Whom each GitLab's certificates and logs are held against.
+    pub fn roots(&self) -> &trust_root::Roots {
+        &self.roots
     }
 
     /// One GitLab, by its configured name.

@@ -19,6 +19,7 @@ mod host;
 mod limits;
 mod listing;
 mod manifest;
+mod platforms;
 mod tests;
 mod token;
 mod wire;

@@ -1,5 +1,8 @@
 //! Trust roots: whom we believe.
 
+mod roots;
+pub mod tuf;
+
 use std::collections::HashSet;
 use std::fmt;
 use std::io::Read as _;
@@ -15,7 +18,18 @@ use x509_cert::der::{Decode as _, Encode as _};
 use super::sigstore::json;
 use crate::model::{Digest, Timestamp};
 
+pub use roots::{Roots, Standing};
+
 /// Where a trust root comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file that holds until the operator replaces it.
+    Pinned(Settings),
+    /// A TUF repository, which renews it.
+    Tuf(tuf::Settings),
+}
+
+/// A trust root in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// A pinned `trusted_root.json`

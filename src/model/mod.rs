@@ -5,6 +5,7 @@ pub mod digest;
 pub mod environment;
 pub mod gitlab;
 pub mod image;
+pub mod moment;
 pub mod project;
 pub mod secret;
 pub mod signer;

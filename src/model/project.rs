@@ -37,6 +37,9 @@ pub struct WatchedImage {
     /// Whether policy asks for provenance: then GitLab's own attestations are looked for too.
     #[serde(default)]
     pub wants_provenance: bool,
+    /// Whether the signatures beside each platform's own manifest are looked for as well: policy demands them.
+    #[serde(default)]
+    pub platform_signatures: bool,
 }
 
 /// `exact` or `prefix*`, matched against the whole value. Never a regular expression, never empty.

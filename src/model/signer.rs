@@ -22,6 +22,56 @@ impl fmt::Display for SignerName {
 pub struct TrustedSigner {
     pub name: SignerName,
     pub kind: SignerKind,
+    /// Who answers for it; shown to people.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// When a key's signatures count. A keyless signer's certificates have windows of their own.
+    #[serde(default)]
+    pub window: KeyWindow,
+    /// Whether a log of the trust root must hold a key's signature. A keyless one always must be logged.
+    #[serde(default)]
+    pub require_log: bool,
+}
+
+impl TrustedSigner {
+    /// A signer that counts at any time, with or without a log.
+    pub fn new(name: SignerName, kind: SignerKind) -> Self {
+        Self { name, kind, owner: None, window: KeyWindow::default(), require_log: false }
+    }
+}
+
+/// When signatures of a key count; every bound is optional.
+///
+/// The time of a signature is what a trusted log or timestamp authority proves, never what a job, a registry or the signature itself
+/// says. Where nothing proves it, all that is known is that the signature is not younger than the look at it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyWindow {
+    /// The first moment at which signatures count.
+    pub not_before: Option<Timestamp>,
+    /// The last moment at which they do.
+    pub not_after: Option<Timestamp>,
+    /// From this moment on they do not: the key was replaced.
+    pub retired: Option<Timestamp>,
+    /// From this moment on somebody else may have held the key, so that only a proven time before it counts.
+    pub revoked: Option<Timestamp>,
+}
+
+impl KeyWindow {
+    /// The first moment at which the key is no longer trusted, revocation aside.
+    pub fn end(&self) -> Option<Timestamp> {
+        // The end of a window is inclusive (RFC 5280, 4.1.2.5), retirement is not: one nanosecond makes them alike.
+        let after = self.not_after.map(|last| last.checked_add(jiff::SignedDuration::from_nanos(1)).unwrap_or(last));
+        [after, self.retired].into_iter().flatten().min()
+    }
+}
+
+/// What a trusted log or timestamp authority proves about the time of a key's signature; a keyless one has it in its identity.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proven {
+    /// Whether a log of the trust root holds the signature.
+    pub logged: bool,
+    /// The earliest and the latest proven time. All of them must lie in the key's window (SR-13).
+    pub times: Option<(Timestamp, Timestamp)>,
 }
 
 /// How a trusted signer signs.
@@ -65,6 +115,9 @@ pub struct Signature {
     /// The manifest that carries it.
     pub manifest: Digest,
     pub state: SignatureState,
+    /// What is proven of its time, where a key made it.
+    #[serde(default)]
+    pub proven: Proven,
 }
 
 /// What cryptography says of one signature. Whether the signer may sign is the verdict's matter.

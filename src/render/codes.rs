@@ -37,6 +37,36 @@ pub const CODES: &[Code] = &[
         todo: "Sign the digest that the push step prints, in the job that pushes.",
     },
     Code {
+        code: "CS-SIG-UNLOGGED",
+        title: "the signature is in no trusted log",
+        meaning: "A trusted key made the signature, but a transparency log must hold it, by the signer's or the policy's `require_log`, and no log of the trust root does.",
+        todo: "Sign with a transparency log that the trust root names, or do not demand one in the configuration.",
+    },
+    Code {
+        code: "CS-KEY-RETIRED",
+        title: "its key is retired",
+        meaning: "A key signed it that stopped being trusted (`retired`, `not_after`). No trusted log or timestamp authority proves that the signature is older, and Countersign has no record of having passed these bytes before that time.",
+        todo: "Sign the image again in its release pipeline, with the current signer.",
+    },
+    Code {
+        code: "CS-KEY-REVOKED",
+        title: "its key is revoked",
+        meaning: "A key signed it that is revoked. Only a signature that a trusted log or timestamp authority proves to be older than the revocation counts; a record of having passed earlier does not.",
+        todo: "Rebuild and sign it with the current signer, and go through the releases that were made with that key.",
+    },
+    Code {
+        code: "CS-KEY-EARLY",
+        title: "its key is not yet trusted",
+        meaning: "A key signed it whose window of trust (`not_before`) had not begun.",
+        todo: "Sign with a signer that is trusted now, or correct the window in the configuration.",
+    },
+    Code {
+        code: "CS-PLATFORM",
+        title: "its platforms are not as they must be",
+        meaning: "The image is an index for several platforms, and names none, or policy demands that each platform is signed on its own and some are not.",
+        todo: "Sign the index and each platform in the release pipeline (`cosign sign --recursive`).",
+    },
+    Code {
         code: "CS-PROV-MISSING",
         title: "nothing says which commit it was built from",
         meaning: "Neither a signature nor a record ties the digest to a commit, so it cannot be compared with one; or the policy asks for provenance, and none that verifies lies beside the image.",

@@ -6,7 +6,7 @@ use super::template::Values;
 use super::{Words, codes};
 use crate::model::Digest;
 use crate::model::gitlab::PipelineId;
-use crate::verdict::{About, LateFault, PipelineFault, Problem, Service, Subject, Why, WhyKind};
+use crate::verdict::{About, KeyFault, LateFault, PipelineFault, PlatformFault, Problem, Service, Subject, Why, WhyKind};
 
 /// What is wrong and what to do, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,8 @@ fn title(problem: &Problem) -> &'static str {
         | Problem::SigInvalid { .. }
         | Problem::SigOther { .. }
         | Problem::SigOnTag { .. }
+        | Problem::Key { .. }
+        | Problem::Platform { .. }
         | Problem::ProvMissing { .. }
         | Problem::Commit { .. }
         | Problem::RefUnprotected { .. }
@@ -142,6 +144,17 @@ impl Case<'_> {
                 let (named, signed) = Phrase::digests(named, signed);
                 sentence("problem/CS-SIG-ON-TAG", [("tag", name(tag)), ("digest", named), ("signed", signed)])
             }
+            Problem::Key { key, fault } => self.key_fault(&key.0, fault),
+            Problem::Platform { digest: index, fault } => {
+                let index = ("digest", digest(index));
+                match fault {
+                    PlatformFault::None => sentence("problem/CS-PLATFORM.none", [index]),
+                    PlatformFault::Unsigned { platforms } => {
+                        let platforms: Vec<_> = platforms.iter().map(|platform| name(platform)).collect();
+                        sentence("problem/CS-PLATFORM.unsigned", [index, ("platforms", Phrase::list(&platforms))])
+                    }
+                }
+            }
             Problem::ProvMissing { digest: untied } => sentence("problem/CS-PROV-MISSING", [("digest", digest(untied))]),
             Problem::NoProvenance { digest: bare, job } => {
                 sentence("problem/CS-PROV-MISSING.none", [("digest", digest(bare)), ("job", name(job))])
@@ -212,6 +225,22 @@ impl Case<'_> {
             LateFault::OtherTime { job, at } => {
                 sentence("problem/CS-LATE-ATTEST.time", [digest, pipeline, ("job", Phrase::name(job)), ("time", time(*at))])
             }
+        }
+    }
+
+    fn key_fault(&self, key: &str, fault: &KeyFault) -> Sentence {
+        let key = ("key", Phrase::name(key));
+        match fault {
+            KeyFault::Revoked { at, signed: Some(signed) } => {
+                sentence("problem/CS-KEY-REVOKED", [key, ("at", time(*at)), ("signed", time(*signed))])
+            }
+            KeyFault::Revoked { at, signed: None } => sentence("problem/CS-KEY-REVOKED.unproven", [key, ("at", time(*at))]),
+            KeyFault::Retired { since, pipeline } => {
+                let pipeline = self.pipeline_or(*pipeline, "the release pipeline");
+                sentence("problem/CS-KEY-RETIRED", [key, ("since", time(*since)), ("pipeline", pipeline)])
+            }
+            KeyFault::Early { from } => sentence("problem/CS-KEY-EARLY", [key, ("from", time(*from))]),
+            KeyFault::Unlogged => sentence("problem/CS-SIG-UNLOGGED", [key]),
         }
     }
 

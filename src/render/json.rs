@@ -27,7 +27,7 @@ impl Words {
             "environment": null,
             "as_of": verdict.as_of,
             "policy": { "digest": verdict.policy },
-            "trust_root": null,
+            "trust_root": verdict.trust_root.map(|digest| json!({ "digest": digest })),
             "checks": verdict.findings.iter().map(|finding| check(self, subject, finding)).collect::<Vec<_>>(),
             "commit": subject.commit.as_ref().map(|commit| &commit.sha),
             "pipeline": pipeline.map(|pipeline| json!({
@@ -47,6 +47,11 @@ impl Words {
             "signature_layout": subject.layout.map(|layout| layout.word()),
             "provenance": subject.provenance.as_ref().map(provenance),
             "base_image": subject.base_image.as_ref().map(base_image),
+            "platforms": subject.platforms.iter().map(|platform| json!({
+                "platform": platform.name,
+                "digest": platform.digest,
+                "signed": platform.signed,
+            })).collect::<Vec<_>>(),
             "merge_requests": subject.merge_requests.iter().map(merge_request).collect::<Vec<_>>(),
             "tests": subject.tests.map(|tests| json!({ "total": tests.total, "failed": tests.failed })),
             "promotions": [],

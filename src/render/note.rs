@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::phrase::Phrase;
-use super::story::{CheckRow, Place, Row, check_row, shell_image, time, waits};
+use super::story::{CheckRow, Place, PlatformRow, Row, check_row, platform_rows, shell_image, time, waits};
 use super::template::Values;
 use super::{Audience, Explained, Words, safe};
 use crate::model::gitlab::MergeRequestIid;
@@ -25,6 +25,11 @@ struct Warnings {
 #[derive(Serialize)]
 struct FailedChecks {
     checks: Vec<CheckRow>,
+}
+
+#[derive(Serialize)]
+struct Platforms {
+    platforms: Vec<PlatformRow>,
 }
 
 #[derive(Serialize)]
@@ -145,6 +150,10 @@ impl Words {
         if let Some(image) = &verdict.image {
             let image = Phrase::argument(&shell_image(image, audience));
             blocks.push(self.say("note/full-image", &Values::from([("image", image)])));
+        }
+        let platforms = platform_rows(verdict);
+        if !platforms.is_empty() {
+            blocks.push(self.say("note/platforms", &Platforms { platforms }));
         }
         blocks.extend(self.check_it_yourself(verdict, audience));
         let checks = verdict.findings.iter().map(|finding| check_row(finding, verdict, audience)).collect();

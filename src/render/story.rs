@@ -9,10 +9,10 @@ use super::template::Values;
 use super::{Audience, Explained, Words, explain};
 use crate::model::attestation::{AttestedAt, BaseSeen, BaseToldBy, ProvenanceSeen};
 use crate::model::gitlab::{GitRef, MergeRequestIid};
-use crate::model::signer::{KeylessIdentity, SignedBy};
+use crate::model::signer::{KeylessIdentity, SignedBy, SignerName, TrustedSigner};
 use crate::model::{PinnedImage, Timestamp};
 use crate::verdict::facts::MergeRequestFacts;
-use crate::verdict::{About, Check, CheckOutcome, Finding, Looked, Outcome, Verdict};
+use crate::verdict::{About, Check, CheckOutcome, Finding, Looked, Outcome, PlatformSigned, PlatformStanding, Verdict};
 
 /// A row of a verdict's table.
 #[derive(Serialize)]
@@ -30,6 +30,29 @@ pub(super) struct CheckRow {
     found: Phrase,
 }
 
+/// A row of the table of platforms.
+#[derive(Serialize)]
+pub(super) struct PlatformRow {
+    name: Phrase,
+    digest: Phrase,
+    signed: Phrase,
+}
+
+/// The platforms of a multi-arch image.
+pub(super) fn platform_rows(verdict: &Verdict) -> Vec<PlatformRow> {
+    let row = |platform: &PlatformStanding| PlatformRow {
+        name: Phrase::name(&platform.name),
+        digest: Phrase::digest(&platform.digest),
+        signed: Phrase::own(match platform.signed {
+            PlatformSigned::ByIndex => "that of the index",
+            PlatformSigned::Itself => "its own",
+            PlatformSigned::No => "none of its own that counts",
+            PlatformSigned::CouldNotCheck => "could not check",
+        }),
+    };
+    verdict.subject.platforms.iter().map(row).collect()
+}
+
 /// What a check is called by people.
 pub fn check_name(check: Check) -> &'static str {
     match check {
@@ -38,6 +61,7 @@ pub fn check_name(check: Check) -> &'static str {
         Check::CommitTag => "Commit tag names the same image",
         Check::DigestFile => "Digest file agrees with the registry",
         Check::Signature => "Signed by a trusted signer",
+        Check::Platforms => "Platforms of the image",
         Check::Identity => "Signer is this project's pipeline",
         Check::Commit => "Signature and tag name one commit",
         Check::Pipeline => "Pipeline ran this commit and succeeded",
@@ -142,9 +166,18 @@ impl Words {
 
     pub(super) fn signer(&self, verdict: &Verdict) -> Option<Phrase> {
         Some(match verdict.subject.signer.as_ref()? {
-            SignedBy::Key(name) => self.say("item/signer-key", &Values::from([("name", Phrase::name(&name.0))])),
+            SignedBy::Key(name) => self.key(name, &verdict.subject.question.image.signers),
             SignedBy::Keyless(identity) => self.keyless(identity),
         })
+    }
+
+    /// A key, and who answers for it.
+    fn key(&self, name: &SignerName, trusted: &[TrustedSigner]) -> Phrase {
+        let shown = ("name", Phrase::name(&name.0));
+        match trusted.iter().find(|signer| signer.name == *name).and_then(|signer| signer.owner.as_deref()) {
+            Some(owner) => self.say("item/signer-key-owned", &Values::from([shown, ("owner", Phrase::name(owner))])),
+            None => self.say("item/signer-key", &Values::from([shown])),
+        }
     }
 
     /// The signer in a few words: an identity is long, and has a row of its own.

@@ -1,10 +1,12 @@
-//! A signing authority in this process: keys, a Fulcio-shaped CA with a CT log, and a Rekor-v1-shaped transparency log. It signs what
-//! cosign 2 and 3 and Fulcio write, without network, and tells its own trust root. Nothing outside must ever trust it.
+//! A signing authority in this process: keys, a Fulcio-shaped CA with a CT log, transparency logs in the shapes of Rekor v1 and v2,
+//! and a timestamp authority. It signs what cosign 2 and 3 and Fulcio write, without network, and tells its own trust root. Nothing outside must ever trust it.
 
 mod ca;
 mod claims;
 mod log;
 mod manifest;
+mod tsa;
+mod tuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,11 +14,13 @@ use serde_json::{Value, json};
 use sigstore_crypto::KeyPair;
 use sigstore_types::{
     Bundle, CertificateContent, DsseEnvelope, DsseSignature, KeyId, KindVersion, MediaType, PayloadBytes, PublicKeyIdentifier,
-    SignatureBytes, SignatureContent, VerificationMaterial, VerificationMaterialContent, pae,
+    Rfc3161Timestamp, SignatureBytes, SignatureContent, TimestampToken, TimestampVerificationData, VerificationMaterial,
+    VerificationMaterialContent, pae,
 };
 
 pub use claims::{Claims, GitlabJob, San};
 pub use manifest::{Stored, Subject, bundle_manifest, legacy_manifest};
+pub use tuf::TufRepository;
 
 use crate::model::{Digest, PinnedImage, Timestamp};
 
@@ -39,6 +43,8 @@ impl Failed {
 pub struct Authority {
     ca: ca::Ca,
     log: log::Log,
+    log_v2: log::Log,
+    tsa: tsa::Tsa,
     since: Timestamp,
 }
 
@@ -58,6 +64,7 @@ pub struct LegacySignature {
     pub certificate_pem: Option<String>,
     pub chain_pem: Option<String>,
     pub rekor_bundle_json: Option<String>,
+    pub rfc3161_json: Option<String>,
 }
 
 /// One legacy attestation: a layer of a `.att` manifest.
@@ -80,12 +87,23 @@ pub struct Session {
     pub logged_at: Timestamp,
     /// Whether the certificate carries a CT log's promise.
     pub sct: bool,
+    /// Whether a log in the shape of Rekor v2 holds the entry. It tells no time.
+    pub rekor_v2: bool,
+    /// When the timestamp authority saw the signature, if it was asked.
+    pub stamped_at: Option<Timestamp>,
 }
 
 impl Session {
     /// An honest one.
     pub fn at(claims: &Claims, at: Timestamp) -> Self {
-        Self { claims: claims.clone(), certified_at: at, logged_at: at, sct: true }
+        Self { claims: claims.clone(), certified_at: at, logged_at: at, sct: true, rekor_v2: false, stamped_at: None }
+    }
+}
+
+impl Session {
+    /// An honest one with a log in the shape of Rekor v2, whose time comes from the timestamp authority.
+    pub fn stamped(claims: &Claims, at: Timestamp) -> Self {
+        Self { rekor_v2: true, stamped_at: Some(at), ..Self::at(claims, at) }
     }
 }
 
@@ -93,11 +111,16 @@ impl Authority {
     /// A new authority, trusted from one day before `now`, so that stories may begin before it.
     pub fn new(now: Timestamp) -> Result<Self, Failed> {
         let since = now.checked_sub(jiff::SignedDuration::from_hours(24)).map_err(Failed::because)?;
-        Ok(Self { ca: ca::Ca::new(since)?, log: log::Log::new()?, since })
+        Ok(Self { ca: ca::Ca::new(since)?, log: log::Log::v1()?, log_v2: log::Log::v2()?, tsa: tsa::Tsa::new(since)?, since })
     }
 
     /// The `trusted_root.json` of this authority alone.
     pub fn trusted_root_json(&self) -> Vec<u8> {
+        self.trusted_root().to_string().into_bytes()
+    }
+
+    /// The same, to take things out of it.
+    pub fn trusted_root(&self) -> Value {
         let valid = json!({"start": self.since.to_string()});
         let log = |url: &str, key: &log::LogKey| {
             json!({
@@ -105,18 +128,28 @@ impl Authority {
                 "publicKey": {"rawBytes": STANDARD.encode(&key.spki), "keyDetails": "PKIX_ECDSA_P256_SHA_256", "validFor": valid},
             })
         };
-        let certificates: Vec<_> = self.ca.chain().iter().map(|der| json!({"rawBytes": STANDARD.encode(der)})).collect();
-        let root = json!({
+        let chain = |certificates: &[&[u8]]| {
+            let raw: Vec<_> = certificates.iter().map(|der| json!({"rawBytes": STANDARD.encode(der)})).collect();
+            json!({"certificates": raw})
+        };
+        json!({
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-            "tlogs": [log("https://rekor.sandbox.test", &self.log.key)],
+            "tlogs": [log("https://rekor.sandbox.test", &self.log.key), log("https://log2026.rekor.sandbox.test", &self.log_v2.key)],
             "certificateAuthorities": [{
                 "subject": {"organization": "sandbox.test", "commonName": "sandbox-intermediate"}, "uri": "https://fulcio.sandbox.test",
-                "certChain": {"certificates": certificates}, "validFor": valid,
+                "certChain": chain(&self.ca.chain()), "validFor": valid,
             }],
             "ctlogs": [log("https://ct.sandbox.test", &self.ca.ct_log)],
-            "timestampAuthorities": [],
-        });
-        root.to_string().into_bytes()
+            "timestampAuthorities": [{
+                "subject": {"organization": "sandbox.test", "commonName": "sandbox-tsa"}, "uri": "https://tsa.sandbox.test/api/v1/timestamp",
+                "certChain": chain(&self.tsa.chain()), "validFor": valid,
+            }],
+        })
+    }
+
+    /// An RFC 3161 answer over a signature, for a test to put where it likes.
+    pub fn stamp(&self, signature: &[u8], at: Timestamp) -> Result<Vec<u8>, Failed> {
+        self.tsa.stamp(signature, at)
     }
 
     /// A new key pair. The name is for people: each call makes another key.
@@ -135,7 +168,7 @@ impl Authority {
     pub fn sign_payload(&self, key: &SandboxKey, payload: Vec<u8>) -> Result<LegacySignature, Failed> {
         let signature = key.sign(&payload)?;
         let signature_b64 = signature.to_base64();
-        Ok(LegacySignature { payload, signature_b64, certificate_pem: None, chain_pem: None, rekor_bundle_json: None })
+        Ok(LegacySignature { payload, signature_b64, certificate_pem: None, chain_pem: None, rekor_bundle_json: None, rfc3161_json: None })
     }
 
     /// The same with a log entry, as cosign 2 makes by default.
@@ -156,6 +189,7 @@ impl Authority {
             rekor_bundle_json: Some(self.log.legacy_bundle(&body, session.logged_at)?),
             certificate_pem: Some(certificate.to_pem()),
             chain_pem: Some(self.ca.chain_pem()),
+            rfc3161_json: None,
             signature_b64,
             payload,
         })
@@ -177,6 +211,14 @@ impl Authority {
             rekor_bundle_json: Some(self.log.legacy_bundle(&body, session.logged_at)?),
             ..legacy_attestation(statement, &envelope)?
         })
+    }
+
+    /// Adds a timestamp to a legacy signature, as cosign 2 does with `--timestamp-server-url`.
+    pub fn stamp_legacy(&self, signed: &mut LegacySignature, at: Timestamp) -> Result<(), Failed> {
+        let signature = STANDARD.decode(&signed.signature_b64).map_err(Failed::because)?;
+        let stamp = STANDARD.encode(self.tsa.stamp(&signature, at)?);
+        signed.rfc3161_json = Some(json!({"SignedRFC3161Timestamp": stamp}).to_string());
+        Ok(())
     }
 
     /// `cosign sign --key` of cosign 3 with an empty signing configuration: a v0.3 bundle without log or timestamp.
@@ -212,9 +254,32 @@ impl Authority {
     pub fn attest_keyless(&self, statement: &Value, session: &Session) -> Result<Vec<u8>, Failed> {
         let (pair, certificate) = self.ca.certify(session)?;
         let envelope = envelope(statement, &pair)?;
-        let entry = self.log.entry(KindVersion::DsseV001, &log::dsse(&envelope, &certificate.to_pem())?, session.logged_at)?;
+        let signature = &envelope.signature.sig;
+        let entry = if session.rekor_v2 {
+            let body = log::hashedrekord_v2(&envelope.pae(), &signature.to_base64(), certificate.as_bytes());
+            self.log_v2.timeless_entry(&body)?
+        } else {
+            self.log.entry(KindVersion::DsseV001, &log::dsse(&envelope, &certificate.to_pem())?, session.logged_at)?
+        };
+        let stamps = self.stamps(signature, session.stamped_at)?;
         let content = VerificationMaterialContent::Certificate(CertificateContent::new(certificate));
-        bytes(VerificationMaterial::new(content).with_tlog_entries(vec![entry]), envelope)
+        let material = VerificationMaterial::new(content).with_tlog_entries(vec![entry]).with_timestamp_verification_data(stamps);
+        bytes(material, envelope)
+    }
+
+    /// Any statement in a v0.3 bundle, by a key, without a log but with a timestamp.
+    pub fn attest_with_key_stamped(&self, key: &SandboxKey, statement: &Value, at: Timestamp) -> Result<Vec<u8>, Failed> {
+        let envelope = envelope(statement, &key.pair)?;
+        let spki = key.pair.public_key_der().map_err(Failed::because)?;
+        let hint = STANDARD.encode(Digest::of(spki.as_bytes()).bytes());
+        let stamps = self.stamps(&envelope.signature.sig, Some(at))?;
+        let content = VerificationMaterialContent::PublicKey(PublicKeyIdentifier::new(hint));
+        bytes(VerificationMaterial::new(content).with_timestamp_verification_data(stamps), envelope)
+    }
+
+    fn stamps(&self, signature: &SignatureBytes, at: Option<Timestamp>) -> Result<TimestampVerificationData, Failed> {
+        let stamp = at.map(|at| self.tsa.stamp(signature.as_bytes(), at)).transpose()?;
+        Ok(TimestampVerificationData::new(stamp.into_iter().map(|stamp| Rfc3161Timestamp::new(TimestampToken::new(stamp))).collect()))
     }
 }
 

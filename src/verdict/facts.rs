@@ -149,6 +149,10 @@ pub struct Facts {
     pub digest: Looked<Digest>,
     /// Every signature found beside that digest, with what cryptography says; `Found(vec![])` is written `Absent`.
     pub signatures: Looked<Vec<Signature>>,
+    /// The platforms of the image, where that digest is an index; `Absent` for an image of one platform.
+    pub platforms: Looked<Index>,
+    /// The digest of the trust root that signatures were held against: the version of whom we believed.
+    pub trust_root: Option<Digest>,
     /// For each keyless signature and attestation with a run address, the job it names, as GitLab records it.
     pub signing_jobs: Vec<SigningJob>,
     /// Digests recorded before for this commit or this release; from the store. `Absent` means the record is there and empty.
@@ -187,6 +191,25 @@ pub struct TagLook {
 pub enum TagRole {
     Version,
     Commit,
+}
+
+/// What the index of a multi-arch image lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    pub platforms: Vec<Platform>,
+    /// Entries that nothing runs: BuildKit's attestations.
+    pub left_out: usize,
+}
+
+/// One platform of a multi-arch image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Platform {
+    /// `linux/arm64/v8`
+    pub name: String,
+    /// Its own manifest.
+    pub digest: Digest,
+    /// Every signature beside its own manifest; `None` where nobody asked for them.
+    pub signatures: Option<Looked<Vec<Signature>>>,
 }
 
 /// The job that a certificate's run address names.

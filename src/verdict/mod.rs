@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use checks::{judge, judge_no_image};
 pub use facts::{About, Facts, Looked, Question, Service, Why, WhyKind};
-pub use problem::{LateFault, PipelineFault, Problem, Rank};
+pub use problem::{KeyFault, LateFault, PipelineFault, PlatformFault, Problem, Rank};
 pub use runner::TrustedRunner;
 
 use crate::model::attestation::{BaseSeen, ProvenanceSeen};
@@ -38,6 +38,23 @@ pub struct Policy {
     pub base_unchanged: Demand,
     /// The runners that the release job may run on; `None` lets every runner release.
     pub runners: Option<Vec<TrustedRunner>>,
+    /// Whether a log of the trust root must hold the signatures of keys as well; those of pipelines it always must.
+    #[serde(default)]
+    pub require_log: bool,
+    /// What must be signed of a multi-arch image.
+    #[serde(default)]
+    pub platforms: Platforms,
+}
+
+/// What must be signed of a multi-arch image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Platforms {
+    /// The index. It pins every platform by its digest.
+    #[default]
+    Index,
+    /// The index and each platform's own manifest, by the same rule: for clients that pull and verify one platform by its digest.
+    AllSigned,
 }
 
 /// How much a check that policy may soften counts.
@@ -63,7 +80,10 @@ impl Demand {
 impl Policy {
     /// A digest over the whole policy: a verdict names the policy it was made under.
     pub fn digest(&self) -> Digest {
-        let mut text = format!("v2 digest_file={:?} commit_tag={:?} sources=", self.digest_file, self.commit_tag);
+        let mut text = format!(
+            "v3 digest_file={:?} commit_tag={:?} require_log={} platforms={:?} sources=",
+            self.digest_file, self.commit_tag, self.require_log, self.platforms
+        );
         let mut sources = self.sources.clone();
         sources.sort();
         for source in sources {
@@ -176,6 +196,8 @@ pub enum Check {
     DigestFile,
     /// A signature over this digest by a trusted signer.
     Signature,
+    /// A multi-arch image names platforms, and each is signed on its own where policy demands it.
+    Platforms,
     /// A keyless signer is this project's pipeline: issuer, SAN, project id, ref, trigger as whole values.
     Identity,
     /// Signature and tag name one commit.
@@ -200,12 +222,13 @@ pub enum Check {
 
 impl Check {
     /// Every check, in reading order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::GitTag,
         Self::VersionTag,
         Self::CommitTag,
         Self::DigestFile,
         Self::Signature,
+        Self::Platforms,
         Self::Identity,
         Self::Commit,
         Self::Pipeline,
@@ -247,6 +270,9 @@ pub struct Verdict {
     pub image: Option<PinnedImage>,
     pub as_of: Timestamp,
     pub policy: Digest,
+    /// The trust root that signatures were held against, if one was (SR-22).
+    #[serde(default)]
+    pub trust_root: Option<Digest>,
     pub subject: Subject,
 }
 
@@ -262,6 +288,9 @@ pub struct Subject {
     pub job: Option<Job>,
     pub signer: Option<SignedBy>,
     pub layout: Option<Layout>,
+    /// The platforms of a multi-arch image; empty for an image of one platform, or where they could not be listed.
+    #[serde(default)]
+    pub platforms: Vec<PlatformStanding>,
     pub merge_requests: Vec<MergeRequestFacts>,
     pub tests: Option<TestSummary>,
     /// The provenance that holds.
@@ -269,6 +298,27 @@ pub struct Subject {
     pub provenance: Option<ProvenanceSeen>,
     #[serde(default)]
     pub base_image: Option<BaseSeen>,
+}
+
+/// One platform of a multi-arch image, and how it is signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlatformStanding {
+    pub name: String,
+    pub digest: Digest,
+    pub signed: PlatformSigned,
+}
+
+/// How a platform of a multi-arch image is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlatformSigned {
+    /// Nobody asked whether it has a signature of its own; the index names its digest.
+    ByIndex,
+    /// A signature of its own counts.
+    Itself,
+    /// It has none that counts.
+    No,
+    CouldNotCheck,
 }
 
 /// Proof that an image passed for an environment. Only [`Verdict::clear`] makes one, and only from a passed verdict.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::Why;
 use crate::model::gitlab::{CommitSha, JobId, PipelineId};
+use crate::model::signer::SignerName;
 use crate::model::{Digest, PinnedImage, Timestamp};
 
 /// What is wrong, with every value its sentence and next step need. One variant a code; codes are kept for ever.
@@ -18,6 +19,10 @@ pub enum Problem {
     SigOther { digest: Digest, found: String, expected: String },
     /// CS-SIG-ON-TAG: signatures are there, but over other bytes.
     SigOnTag { tag: String, digest: Digest, signed: Digest },
+    /// CS-KEY-REVOKED, CS-KEY-RETIRED, CS-KEY-EARLY, CS-SIG-UNLOGGED: a key of ours signed, but this signature of it does not count.
+    Key { key: SignerName, fault: KeyFault },
+    /// CS-PLATFORM: something is wrong with the platforms of a multi-arch image.
+    Platform { digest: Digest, fault: PlatformFault },
     /// CS-PROV-MISSING: nothing signed or recorded ties the digest to a commit.
     ProvMissing { digest: Digest },
     /// CS-PROV-MISSING: policy asks for provenance, and none that verifies is there.
@@ -72,6 +77,30 @@ pub enum LateFault {
     OtherJob { by: String },
     /// Outside the time in which its job ran.
     OtherTime { job: String, at: Timestamp },
+}
+
+/// Why a key's verified signature does not count, the gravest first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "snake_case")]
+pub enum KeyFault {
+    /// Somebody else may have held the key from `at` on; `signed` is the latest proven time of the signature, if any.
+    Revoked { at: Timestamp, signed: Option<Timestamp> },
+    /// The key was replaced, or its window ended, and nothing proves that the signature is older.
+    Retired { since: Timestamp, pipeline: Option<PipelineId> },
+    /// The key is not yet trusted, or was not when it signed.
+    Early { from: Timestamp },
+    /// No trusted log holds the signature, and one must.
+    Unlogged,
+}
+
+/// What is wrong with the platforms of a multi-arch image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "snake_case")]
+pub enum PlatformFault {
+    /// The index names none.
+    None,
+    /// These have no signature of their own that counts.
+    Unsigned { platforms: Vec<String> },
 }
 
 /// What is wrong with a pipeline.
@@ -129,6 +158,11 @@ impl Problem {
             Self::Runner { .. } => "CS-RUNNER",
             Self::BaseUnknown { .. } => "CS-BASE-UNKNOWN",
             Self::BaseChanged { .. } => "CS-BASE-CHANGED",
+            Self::Key { fault: KeyFault::Revoked { .. }, .. } => "CS-KEY-REVOKED",
+            Self::Key { fault: KeyFault::Retired { .. }, .. } => "CS-KEY-RETIRED",
+            Self::Key { fault: KeyFault::Early { .. }, .. } => "CS-KEY-EARLY",
+            Self::Key { fault: KeyFault::Unlogged, .. } => "CS-SIG-UNLOGGED",
+            Self::Platform { .. } => "CS-PLATFORM",
             Self::Commit { .. } => "CS-COMMIT",
             Self::Pipeline { .. } => "CS-PIPELINE",
             Self::RefUnprotected { .. } => "CS-REF-UNPROTECTED",
@@ -156,8 +190,11 @@ impl Problem {
             | Self::DigestFile { says: Some(_), .. }
             | Self::SigInvalid { .. }
             | Self::SigOnTag { .. }
+            // The key may be in other hands.
+            | Self::Key { fault: KeyFault::Revoked { .. }, .. }
             | Self::ProvDigest { .. } => Rank::Tampered,
             Self::SigOther { .. }
+            | Self::Key { fault: KeyFault::Retired { .. } | KeyFault::Early { .. } | KeyFault::Unlogged, .. }
             | Self::Commit { .. }
             | Self::Pipeline { .. }
             | Self::RefUnprotected { .. }
@@ -168,6 +205,7 @@ impl Problem {
             | Self::Runner { .. }
             | Self::BaseChanged { .. } => Rank::WrongPath,
             Self::SigMissing { .. }
+            | Self::Platform { .. }
             | Self::ProvMissing { .. }
             | Self::NoProvenance { .. }
             | Self::BaseUnknown { .. }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // constants, parsed in every test run; not in the release image
 
 use super::facts::{About, DigestFile, Facts, Looked, MergeRequestFacts, Question, Sighting, SigningJob, TagLook, TagRole};
-use super::{Demand, Policy, Service, TrustedRunner, Why, WhyKind};
+use super::{Demand, Platforms, Policy, Service, TrustedRunner, Why, WhyKind};
 use crate::model::attestation::{
     Attested, AttestedAt, BaseImage, BaseToldBy, ImageUsed, PredicateType, PreviousBase, Provenance, RunnerClaim, Source,
 };
@@ -12,7 +12,7 @@ use crate::model::gitlab::{
     Project, ProjectId, ProjectKey, ProjectPath, Runner, RunnerId, Tag, TestSummary, User, UserId,
 };
 use crate::model::project::{Pattern, TagTemplate, WatchedImage, WatchedProject};
-use crate::model::signer::{KeylessIdentity, Layout, Signature, SignatureState, SignedBy, SignerKind, SignerName, TrustedSigner};
+use crate::model::signer::{KeylessIdentity, Layout, Proven, Signature, SignatureState, SignedBy, SignerKind, SignerName, TrustedSigner};
 use crate::model::{Digest, EnvironmentName, Timestamp};
 
 /// The Git tag of the release.
@@ -71,7 +71,7 @@ pub fn sighting(digest: Digest, time: &str) -> Sighting {
 
 /// A signature in this state.
 pub fn signature(state: SignatureState) -> Signature {
-    Signature { layout: Layout::Referrers, manifest: Digest::of(b"a signature manifest"), state }
+    Signature { layout: Layout::Referrers, manifest: Digest::of(b"a signature manifest"), state, proven: Proven::default() }
 }
 
 /// The strictest policy about image, signature and pipeline; provenance, base image and runner are not asked about.
@@ -84,6 +84,8 @@ pub fn good_policy() -> Policy {
         base_image: Demand::Off,
         base_unchanged: Demand::Off,
         runners: None,
+        platforms: Platforms::Index,
+        require_log: false,
     }
 }
 
@@ -126,6 +128,8 @@ pub fn good_facts() -> Facts {
         ],
         digest: Looked::Found(digest),
         signatures: Looked::Found(vec![signature(SignatureState::Verified(SignedBy::Key(SignerName(KEY.into()))))]),
+        platforms: Looked::Absent,
+        trust_root: Some(Digest::of(b"a trust root")),
         signing_jobs: vec![],
         history: Looked::Absent,
         merge_requests: Looked::Found(vec![merge_request()]),
@@ -141,7 +145,7 @@ pub fn good_facts() -> Facts {
 pub fn good_keyless_facts() -> Facts {
     let mut facts = good_facts();
     facts.question.image.signers =
-        vec![TrustedSigner { name: SignerName("pipeline".into()), kind: SignerKind::GitlabOidc { issuer: ISSUER.into() } }];
+        vec![TrustedSigner::new(SignerName("pipeline".into()), SignerKind::GitlabOidc { issuer: ISSUER.into() })];
     facts.signatures = Looked::Found(vec![signature(SignatureState::Verified(SignedBy::Keyless(Box::new(identity()))))]);
     facts.signing_jobs = vec![SigningJob {
         run_invocation_uri: RUN.into(),
@@ -303,7 +307,8 @@ fn watched_image() -> WatchedImage {
         commit_tag: Some(TagTemplate::parse("{short_sha}").unwrap()),
         release_job: "release_image".into(),
         digest_file: Some("image-digest.txt".into()),
-        signers: vec![TrustedSigner { name: SignerName(KEY.into()), kind: SignerKind::Key { pem: "a public key".into() } }],
+        signers: vec![TrustedSigner::new(SignerName(KEY.into()), SignerKind::Key { pem: "a public key".into() })],
+        platform_signatures: false,
         wants_provenance: true,
     }
 }

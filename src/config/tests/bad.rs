@@ -165,10 +165,59 @@ fn only_public_keys_are_signers() {
 #[test]
 fn one_signer_name_means_one_key() {
     let text = with_project(&format!("{IMAGE}signer = [{{ key_file = \"release.pub\" }}, {{ key_file = \"keys/release.pub\" }}]\n"));
-    check(&text, &[(7, "project[0].signer[1]", &["another key", "release.pub"])]);
+    check(&text, &[(7, "project[0].signer[1]", &["another signer", "release.pub"])]);
     // The same key at two projects is one signer.
     let twice = with_project(&format!("{IMAGE}{SIGNER}[[project]]\npath = \"shop/web\"\n{IMAGE}{SIGNER}"));
     assert_eq!(parse(&twice).unwrap().signers.len(), 1);
+}
+
+#[test]
+fn a_keys_window_is_read_strictly() {
+    let signer = |lines: &str| with_project(&format!("{IMAGE}signer = {{ key_file = \"release.pub\", {lines} }}\n"));
+    for (lines, path, words) in [
+        ("retired = \"soon\"", ".retired", ["must be a date"].as_slice()),
+        ("retired = 2026-05-01T12:00:00", ".retired", &["must be a date", "is a date"]),
+        ("revoked = 12:00:00", ".revoked", &["must be a date"]),
+        ("not_before = 20260501", ".not_before", &["must be a date", "number"]),
+        ("not_after = true", ".not_after", &["must be a date"]),
+        ("require_log = \"yes\"", ".require_log", &["true or false"]),
+        ("not_before = 2026-05-02, not_after = 2026-05-01", "", &["never trusted"]),
+        ("not_before = 2026-05-02, retired = 2026-05-02", "", &["never trusted"]),
+        ("not_before = 2026-05-02, revoked = 2026-05-02", "", &["never trusted"]),
+    ] {
+        check(&signer(lines), &[(7, &format!("project[0].signer{path}"), words)]);
+    }
+    let window = |lines: &str| parse(&signer(lines)).unwrap().projects[0].watched.images[0].signers[0].window;
+    let text = |moment: Option<crate::model::Timestamp>| moment.unwrap().to_string();
+    let day = window("not_before = 2026-05-01, not_after = \"2026-05-01\"");
+    assert_eq!(text(day.not_before), "2026-05-01T00:00:00Z");
+    assert_eq!(text(day.not_after), "2026-05-01T23:59:59.999999999Z", "that day included");
+    assert_eq!(text(day.end()), "2026-05-02T00:00:00Z");
+    let both = window("retired = 2026-05-01, revoked = 2026-06-01T14:00:00+02:00");
+    assert_eq!((text(both.retired), text(both.revoked)), ("2026-05-01T00:00:00Z".into(), "2026-06-01T12:00:00Z".into()));
+}
+
+#[test]
+fn windows_and_logs_are_not_for_pipelines() {
+    let text = format!("{GITLAB}trusted_root = \"trusted_root.json\"\n[[project]]\npath = \"shop/api\"\n{IMAGE}");
+    for key in ["not_before = 2026-05-01", "not_after = 2026-05-01", "retired = 2026-05-01", "revoked = 2026-05-01", "require_log = false"]
+    {
+        let name = key.split(' ').next().unwrap();
+        let text = format!("{text}signer = {{ oidc = \"main\", {key} }}\n");
+        check(&text, &[(8, &format!("project[0].signer.{name}"), &["is for keys"])]);
+    }
+}
+
+#[test]
+fn a_demanded_log_needs_a_trust_root() {
+    let demand = "signer = { key_file = \"release.pub\", require_log = true }\n";
+    check(&with_project(&format!("{IMAGE}{demand}")), &[(4, "project[0]", &["`require_log`", "no trust root"])]);
+    let by_policy = with_project(&format!("{IMAGE}{SIGNER}policy = {{ require_log = true }}\n"));
+    check(&by_policy, &[(4, "project[0]", &["`require_log`", "no trust root"])]);
+    let rooted = |text: &str| text.replace("[[project]]", "trusted_root = \"trusted_root.json\"\n[[project]]");
+    assert!(parse(&rooted(&by_policy)).unwrap().projects[0].policy.require_log);
+    let house = format!("{}[policy]\nrequire_log = true\n", rooted(&by_policy).replace("require_log = true", "require_log = false"));
+    assert!(parse(&house).unwrap().projects[0].policy.require_log, "a project cannot loosen it");
 }
 
 #[test]
@@ -191,6 +240,43 @@ fn keyless_trust_stays_with_its_own_server() {
             &[(4, "gitlab.main.trusted_root", &[words])],
         );
     }
+}
+
+#[test]
+fn a_trust_root_comes_from_one_place() {
+    let with = |trust: &str| format!("{GITLAB}{trust}\n[[project]]\npath = \"shop/api\"\n{IMAGE}signer = {{ oidc = \"main\" }}\n");
+    for (trust, path, words) in [
+        ("trust = \"staging\"", "trust", ["public-good"].as_slice()),
+        ("trust = 1", "trust", &["public-good"]),
+        ("trust = { tuf_url = \"https://tuf.example.com\" }", "trust", &["`tuf_root` is missing"]),
+        ("trust = { tuf_root = \"tuf-root.json\" }", "trust", &["`tuf_url` is missing"]),
+        ("trust = { tuf_url = \"http://tuf.example.com\", tuf_root = \"tuf-root.json\" }", "trust.tuf_url", &["not https"]),
+        ("trust = { tuf_url = \"https://tuf.example.com\", tuf_root = \"junk.pub\" }", "trust.tuf_root", &["no TUF root.json"]),
+        ("trust = { tuf_url = \"https://tuf.example.com\", tuf_root = \"trusted_root.json\" }", "trust.tuf_root", &["no TUF root.json"]),
+        ("trust = { tuf_url = \"https://tuf.example.com\", tuf_root = \"none\" }", "trust.tuf_root", &["does not exist"]),
+    ] {
+        check(&with(trust), &[(4, &format!("gitlab.main.{path}"), words)]);
+    }
+    check(&with("trusted_root = \"trusted_root.json\"\ntrust = \"public-good\""), &[(5, "gitlab.main.trust", &["beside `trusted_root`"])]);
+    check(&with("trusted_root = \"trusted_root.json\"\ntrust_max_age = \"2d\""), &[(5, "gitlab.main.trust_max_age", &["is for `trust`"])]);
+    check(&with("trust = \"public-good\"\ntrust_max_age = \"1y\""), &[(5, "gitlab.main.trust_max_age", &["1h", "90d"])]);
+}
+
+#[test]
+fn each_fetched_trust_root_is_kept_in_a_folder_of_its_own_beside_the_store() {
+    let folder = folder();
+    let caches = |trust: &str| {
+        let text = with_project(&format!("{IMAGE}{SIGNER}")).replace("[[project]]", &format!("{trust}\n[[project]]"));
+        match parse_in(folder.path(), &text).unwrap().trust_roots.into_values().next().unwrap() {
+            trust_root::Source::Tuf(tuf) => (tuf.cache, tuf.max_age.as_hours()),
+            trust_root::Source::Pinned(_) => panic!("it is fetched"),
+        }
+    };
+    let (public, age) = caches("trust = \"public-good\"");
+    assert_eq!((public.parent().unwrap(), age), (folder.path().join("trust-roots").as_path(), 7 * 24));
+    let (own, age) = caches("trust = { tuf_url = \"https://tuf.example.com\", tuf_root = \"tuf-root.json\" }\ntrust_max_age = \"2d\"");
+    assert_ne!(own, public);
+    assert_eq!(age, 48);
 }
 
 #[test]
@@ -220,6 +306,10 @@ fn the_strictest_policy_counts_and_an_impossible_one_stops() {
     assert_eq!(off.policy.digest_file, Demand::Off);
     assert_eq!((&off.watched.images[0].digest_file, &off.watched.images[0].commit_tag), (&None, &None), "what is off is not looked for");
     assert_eq!(policy("sources = [\"push\", \"web\"]", "sources = [\"web\", \"api\"]").policy.sources, ["web"]);
+    let platforms = policy("platforms = \"all-signed\"", "platforms = \"index\"");
+    assert_eq!(platforms.policy.platforms, crate::verdict::Platforms::AllSigned);
+    assert!(platforms.watched.images[0].platform_signatures, "what is demanded is looked for");
+    assert!(!policy("", "platforms = \"index\"").watched.images[0].platform_signatures);
     check(&text("sources = [\"push\"]", "sources = [\"web\"]"), &[(4, "project[0]", &["no pipeline source may release"])]);
     let runners = policy("runners = [\"#1\", \"a\"]", "runners = [\"a\", \"b\"]").policy.runners;
     assert_eq!(runners, Some(vec![TrustedRunner::Description("a".into())]));

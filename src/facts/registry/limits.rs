@@ -13,6 +13,8 @@ pub(super) const EVIDENCE: usize = 64 * 1024 * 1024;
 pub(super) const LISTED: usize = 512;
 /// Signatures and attestations of one image.
 pub(super) const ITEMS: usize = 512;
+/// Platforms of one image: the official images of Debian have nine. Where each must be signed, each costs a look of its own.
+pub(super) const PLATFORMS: usize = 32;
 /// Pages of the referrers listing: a registry may answer one entry a page, or the same page for ever.
 pub(super) const PAGES: usize = 64;
 /// Bytes of a `Link` header: parsing copies the address once a relation, so a long one would multiply.

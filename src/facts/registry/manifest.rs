@@ -43,7 +43,7 @@ impl MediaType {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         [Self::OciImage, Self::OciIndex, Self::DockerImage, Self::DockerList].into_iter().find(|kind| kind.as_str() == text)
     }
 }

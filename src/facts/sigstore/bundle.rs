@@ -143,7 +143,8 @@ pub(super) fn by_certificate(
     };
     match proof::keyless(bundle, artifact, root, log) {
         Ok(signer) => {
-            let logged = Logged { logged: true, signed_at: signer.identity.signed_at, log_index: signer.identity.log_index };
+            let (signed_at, log_index) = (signer.identity.signed_at, signer.identity.log_index);
+            let logged = Logged { logged: true, signed_at, latest: Some(signer.latest), log_index };
             Ok((SignedBy::Keyless(Box::new(signer.identity)), logged))
         }
         Err(Fail::NotOurs(hint)) => Err(SignatureState::NotOurs { hint: Some(hint) }),

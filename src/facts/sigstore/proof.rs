@@ -1,6 +1,6 @@
 //! The proofs around a signature: certificate chain, log entries, timestamps.
 
-use sigstore_types::{Artifact, Bundle, KindVersion, SignatureContent, TransparencyLogEntry, VerificationMaterialContent};
+use sigstore_types::{Artifact, Bundle, KindVersion, MediaType, SignatureContent, TransparencyLogEntry, VerificationMaterialContent};
 use sigstore_verify::{Error, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult};
 
 use super::certificate::{Leaf, San};
@@ -8,7 +8,7 @@ use super::json::short;
 use super::key::PublicKey;
 use crate::facts::trust_root::TrustRoot;
 use crate::model::Timestamp;
-use crate::model::signer::KeylessIdentity;
+use crate::model::signer::{KeylessIdentity, Proven};
 
 /// Certificates in a chain; log entries, timestamps, hashes and witnesses of one bundle. Honest bundles have at most 3, 2, 2, 40
 /// and 10; each one more costs a signature check or two.
@@ -47,6 +47,8 @@ pub(super) enum LogProof {
 pub(super) struct Keyless {
     pub(super) san: Option<San>,
     pub(super) identity: KeylessIdentity,
+    /// The latest proven time; the identity has the earliest.
+    pub(super) latest: Timestamp,
 }
 
 /// What is proven around a key's signature.
@@ -56,7 +58,16 @@ pub struct Logged {
     pub logged: bool,
     /// The earliest time proven by a log or timestamp authority.
     pub signed_at: Option<Timestamp>,
+    /// The latest one.
+    pub latest: Option<Timestamp>,
     pub log_index: Option<u64>,
+}
+
+impl Logged {
+    /// The part of it that a verdict weighs.
+    pub fn proven(&self) -> Proven {
+        Proven { logged: self.logged, times: self.signed_at.zip(self.latest) }
+    }
 }
 
 /// Verifies a certificate's signature over `artifact`: chain, SCT, log, times, log entry against bundle, signature. Whether the
@@ -79,9 +90,9 @@ pub(super) fn keyless(bundle: &Bundle, artifact: Artifact<'_>, root: &TrustRoot,
     if !(result.certificate_verified() && result.sct_verified() && result.tlog_verified()) {
         return Err(Fail::Invalid("not every proof was checked".into()));
     }
-    let signed_at = proven_time(&result)?.ok_or_else(|| Fail::Invalid("no time is proven".into()))?;
+    let (signed_at, latest) = proven_times(&result)?.ok_or_else(|| Fail::Invalid("no time is proven".into()))?;
     let identity = KeylessIdentity { signed_at: Some(signed_at), log_index: proven_index(entries), ..leaf.identity };
-    Ok(Keyless { san: leaf.san, identity })
+    Ok(Keyless { san: leaf.san, identity, latest })
 }
 
 /// Checks the log entries and timestamps around a key's signature that verifies by itself, as far as the trust root can: what it
@@ -102,12 +113,17 @@ pub(super) fn around_key(bundle: &Bundle, artifact: Artifact<'_>, key: &PublicKe
     if !logged && material.timestamp_verification_data.rfc3161_timestamps.is_empty() {
         return Ok(Logged::default());
     }
-    let policy = PublicKeyVerificationPolicy::new(key.der().clone());
-    // Without an entry there is no log to check; the timestamps still are.
-    let policy = if logged { policy } else { policy.skip_tlog_unsafe() };
+    let mut policy = PublicKeyVerificationPolicy::new(key.der().clone());
+    if !logged {
+        // Without an entry there is no log to check; the timestamps still are. A v0.1 bundle, as which the legacy layout is read, would
+        // demand a log's promise whatever the policy says.
+        policy = policy.skip_tlog_unsafe();
+        known.media_type = MediaType::Bundle0_3;
+    }
     let result = root.verifier().verify(artifact, &known, &policy).map_err(failure)?;
     let log_index = proven_index(&known.verification_material.tlog_entries);
-    Ok(Logged { logged, signed_at: proven_time(&result)?, log_index })
+    let (signed_at, latest) = proven_times(&result)?.unzip();
+    Ok(Logged { logged, signed_at, latest, log_index })
 }
 
 /// Whether sigstore-verify takes the hash that this key signed with: for envelopes it knows only the curve's own.
@@ -154,13 +170,13 @@ fn limits(bundle: &Bundle) -> Result<(), String> {
     }
 }
 
-/// The earliest proven time; none may lie in the future.
-fn proven_time(result: &VerificationResult) -> Result<Option<Timestamp>, Fail> {
+/// The earliest and the latest proven time; none may lie in the future.
+fn proven_times(result: &VerificationResult) -> Result<Option<(Timestamp, Timestamp)>, Fail> {
     let times = result.verified_timestamps();
     let latest = Timestamp::now().as_second() + CLOCK_SKEW;
     match times.iter().find(|time| time.as_second() > latest) {
         Some(ahead) => Err(Fail::Invalid(format!("its time {ahead} lies in the future"))),
-        None => Ok(times.iter().min().copied()),
+        None => Ok(times.iter().min().copied().zip(times.iter().max().copied())),
     }
 }
 

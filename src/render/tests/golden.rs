@@ -74,6 +74,7 @@ fn sticky_notes_read_well() {
     check("sticky-passed-with-warning.md", &note(&usual(passed_with_warning), Audience::Members));
     check("sticky-passed-attested.md", &note(&usual(attested), Audience::Members));
     check("sticky-passed-annotated-base.md", &note(&usual(passed_with_annotated_base), Audience::Everyone));
+    check("sticky-passed-platforms.md", &note(&usual(multi_arch), Audience::Members));
     check("sticky-blocked.md", &note(&usual(tag_moved), Audience::Members));
     check("sticky-could-not-check.md", &note(&usual(unreachable), Audience::Members));
     check("sticky-waiting.md", &note(&usual(not_ended), Audience::Members));
@@ -223,7 +224,8 @@ fn json_holds_every_key_of_the_contract() {
     check("verdict-could-not-check.json", &pretty(&unreachable(&Outside::usual())));
     const KEYS: &str = "id outcome code headline next_step image digest tag project environment as_of policy trust_root checks commit \
         pipeline job runner signer signature_layout provenance base_image merge_requests tests promotions";
-    for verdict in [passed(&Outside::usual()), tag_moved(&Outside::usual()), unreachable(&Outside::usual())] {
+    for verdict in [passed(&Outside::usual()), multi_arch(&Outside::usual()), tag_moved(&Outside::usual()), unreachable(&Outside::usual())]
+    {
         let json = json(&verdict);
         for key in KEYS.split_whitespace() {
             assert!(json.get(key).is_some(), "{key} is missing");

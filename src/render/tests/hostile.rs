@@ -39,7 +39,7 @@ fn structure(markdown: &str) -> Vec<String> {
 fn outputs(words: &Words, outside: &Outside) -> Vec<String> {
     let mr = MergeRequestIid(412);
     let mut all = vec![words.unknown("bot", &outside.title, None), words.not_found(&NotFound::Name(outside.title.clone()))];
-    for verdict in [passed(outside), tag_moved(outside), unreachable(outside), not_ended(outside)] {
+    for verdict in [passed(outside), multi_arch(outside), tag_moved(outside), unreachable(outside), not_ended(outside)] {
         let one = std::slice::from_ref(&verdict);
         all.push(words.sticky_note(mr, one, Audience::Members));
         all.push(words.reply(mr, one, Audience::Everyone));

@@ -41,6 +41,7 @@ pub struct Outside {
     pub tag: String,
     pub found: String,
     pub signer: String,
+    pub owner: String,
     pub url: String,
     pub base: String,
 }
@@ -55,6 +56,7 @@ impl Outside {
             tag: "v1.8.2".into(),
             found: "v1.8.2".into(),
             signer: "release-key".into(),
+            owner: "release managers".into(),
             url: PROJECT_URL.into(),
             base: "registry.example.com/base/debian:12-slim".into(),
         }
@@ -71,6 +73,7 @@ impl Outside {
             tag: text(),
             found: text(),
             signer: text(),
+            owner: text(),
             url: format!("{PROJECT_URL}/{}", text()),
             base: text(),
         }
@@ -120,7 +123,11 @@ fn question(outside: &Outside) -> Question {
         commit_tag: None,
         release_job: outside.job.clone(),
         digest_file: Some("image-digest.txt".into()),
-        signers: vec![TrustedSigner { name: SignerName(outside.signer.clone()), kind: SignerKind::Key { pem: "x".into() } }],
+        signers: vec![TrustedSigner {
+            owner: Some(outside.owner.clone()),
+            ..TrustedSigner::new(SignerName(outside.signer.clone()), SignerKind::Key { pem: "x".into() })
+        }],
+        platform_signatures: false,
         wants_provenance: true,
     };
     let project = WatchedProject {
@@ -189,6 +196,7 @@ pub fn subject(outside: &Outside) -> Subject {
         }),
         signer: Some(key(outside)),
         layout: Some(Layout::FallbackTag),
+        platforms: vec![],
         merge_requests: vec![
             merge_request(412, outside, Looked::Found(vec![user(&outside.username), user("lee")])),
             merge_request(409, outside, Looked::Found(vec![])),
@@ -229,6 +237,7 @@ pub fn passed(outside: &Outside) -> Verdict {
         image: Some(image()),
         as_of: "2026-05-04T15:20:31Z".parse().unwrap(),
         policy: Digest::of(b"policy"),
+        trust_root: Some(Digest::of(b"trust root")),
         subject: subject(outside),
     }
 }
@@ -245,6 +254,19 @@ pub fn failed(outside: &Outside, outcome: Outcome, check: Check, values: (&str, 
     }
     verdict.outcome = outcome;
     verdict.problem = Some(problem);
+    verdict
+}
+
+/// A verdict about an image for several platforms.
+pub fn multi_arch(outside: &Outside) -> Verdict {
+    let mut verdict = passed(outside);
+    let platform = |name: &str, signed| PlatformStanding { name: name.into(), digest: Digest::of(name.as_bytes()), signed };
+    verdict.subject.platforms = vec![
+        platform("linux/amd64", PlatformSigned::Itself),
+        platform("linux/arm64/v8", PlatformSigned::No),
+        platform(&outside.found, PlatformSigned::ByIndex),
+        platform("windows/amd64/10.0.20348", PlatformSigned::CouldNotCheck),
+    ];
     verdict
 }
 
@@ -284,6 +306,8 @@ pub fn problems(outside: &Outside) -> Vec<Problem> {
     let pipeline = PipelineId(88_213);
     let (tag, job, found) = (outside.tag.clone(), outside.job.clone(), outside.found.clone());
     let why = |service, kind| Why::new(service, kind, "detail");
+    let key = |fault| Problem::Key { key: SignerName(outside.signer.clone()), fault };
+    let moment = || "2026-05-01T00:00:00Z".parse().unwrap();
     let fault = |fault| Problem::Pipeline { pipeline: Some(pipeline), fault, tag: Some(tag.clone()) };
     let mut all = vec![
         Problem::SigMissing { image: image(), job: job.clone(), pipeline: Some(pipeline) },
@@ -292,6 +316,13 @@ pub fn problems(outside: &Outside) -> Vec<Problem> {
         Problem::SigInvalid { digest: digest(), signer: outside.signer.clone(), tag: None },
         Problem::SigOther { digest: digest(), found: found.clone(), expected: "release-key".into() },
         Problem::SigOnTag { tag: tag.clone(), digest: digest(), signed: other_digest() },
+        key(KeyFault::Revoked { at: moment(), signed: Some(moment()) }),
+        key(KeyFault::Revoked { at: moment(), signed: None }),
+        key(KeyFault::Retired { since: moment(), pipeline: Some(pipeline) }),
+        key(KeyFault::Early { from: moment() }),
+        key(KeyFault::Unlogged),
+        Problem::Platform { digest: digest(), fault: PlatformFault::None },
+        Problem::Platform { digest: digest(), fault: PlatformFault::Unsigned { platforms: vec!["linux/amd64".into(), found.clone()] } },
         Problem::ProvMissing { digest: digest() },
         Problem::NoProvenance { digest: digest(), job: job.clone() },
         Problem::ProvDigest { described: other_digest(), digest: digest() },

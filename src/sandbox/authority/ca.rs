@@ -22,7 +22,7 @@ use crate::model::{Digest, Timestamp};
 const FULCIO: [u64; 8] = [1, 3, 6, 1, 4, 1, 57264, 1];
 const SCT_LIST: [u64; 10] = [1, 3, 6, 1, 4, 1, 11129, 2, 4, 2];
 
-const YEARS: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+pub(super) const YEARS: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 const LEAF_LIFE: Duration = Duration::from_secs(600);
 
 pub(super) struct Ca {
@@ -34,29 +34,12 @@ pub(super) struct Ca {
 
 impl Ca {
     pub(super) fn new(since: Timestamp) -> Result<Self, Failed> {
-        let authority = |name: &str, constraint| {
-            let mut params = CertificateParams::default();
-            params.distinguished_name = DistinguishedName::new();
-            params.distinguished_name.push(DnType::OrganizationName, "sandbox.test");
-            params.distinguished_name.push(DnType::CommonName, name);
-            params.is_ca = IsCa::Ca(constraint);
-            params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-            valid(&mut params, since, YEARS)?;
-            Ok(params)
-        };
-        let root_key = rcgen::KeyPair::generate().map_err(Failed::because)?;
-        let root_params = authority("sandbox-root", BasicConstraints::Unconstrained)?;
-        let root = root_params.self_signed(&root_key).map_err(Failed::because)?;
-        let mut params = authority("sandbox-intermediate", BasicConstraints::Constrained(0))?;
+        let (root_params, root_key, root) = root("sandbox-root", since)?;
+        let mut params = authority("sandbox-intermediate", BasicConstraints::Constrained(0), since)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
         let key = rcgen::KeyPair::generate().map_err(Failed::because)?;
         let intermediate = params.signed_by(&key, &Issuer::from_params(&root_params, &root_key)).map_err(Failed::because)?;
-        Ok(Self {
-            root: root.der().to_vec(),
-            intermediate: intermediate.der().to_vec(),
-            issuer: Issuer::new(params, key),
-            ct_log: LogKey::new()?,
-        })
+        Ok(Self { root, intermediate: intermediate.der().to_vec(), issuer: Issuer::new(params, key), ct_log: LogKey::new()? })
     }
 
     /// Intermediate, then root.
@@ -110,6 +93,25 @@ impl Ca {
     }
 }
 
+/// A root of its own name and key.
+pub(super) fn root(name: &str, since: Timestamp) -> Result<(CertificateParams, rcgen::KeyPair, Vec<u8>), Failed> {
+    let key = rcgen::KeyPair::generate().map_err(Failed::because)?;
+    let params = authority(name, BasicConstraints::Unconstrained, since)?;
+    let root = params.self_signed(&key).map_err(Failed::because)?.der().to_vec();
+    Ok((params, key, root))
+}
+
+fn authority(name: &str, constraint: BasicConstraints, since: Timestamp) -> Result<CertificateParams, Failed> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::OrganizationName, "sandbox.test");
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(constraint);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    valid(&mut params, since, YEARS)?;
+    Ok(params)
+}
+
 fn params(session: &Session) -> Result<CertificateParams, Failed> {
     let claims = &session.claims;
     let mut params = CertificateParams::default();
@@ -136,7 +138,7 @@ fn params(session: &Session) -> Result<CertificateParams, Failed> {
 }
 
 /// Sets a validity window; rcgen's time type is another crate's, reached through its own constructor.
-fn valid(params: &mut CertificateParams, start: Timestamp, life: Duration) -> Result<(), Failed> {
+pub(super) fn valid(params: &mut CertificateParams, start: Timestamp, life: Duration) -> Result<(), Failed> {
     let seconds = u64::try_from(start.as_second()).map_err(Failed::because)?;
     params.not_before = date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds);
     params.not_after = params.not_before + life;

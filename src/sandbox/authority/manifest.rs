@@ -62,6 +62,7 @@ impl LegacySignature {
             ("dev.sigstore.cosign/certificate", self.certificate_pem.as_ref()),
             ("dev.sigstore.cosign/chain", self.chain_pem.as_ref()),
             ("dev.sigstore.cosign/bundle", self.rekor_bundle_json.as_ref()),
+            ("dev.sigstore.cosign/rfc3161timestamp", self.rfc3161_json.as_ref()),
         ];
         all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))).collect::<Map<_, _>>().into()
     }

@@ -45,6 +45,7 @@ fn verdict(bytes: &str, tag: &str, second: i64) -> Verdict {
         release_job: "release".into(),
         digest_file: None,
         signers: vec![],
+        platform_signatures: false,
     };
     let question = Question {
         project: WatchedProject {
@@ -65,6 +66,7 @@ fn verdict(bytes: &str, tag: &str, second: i64) -> Verdict {
         image: Some(PinnedImage { repository: image(), digest: Digest::of(bytes.as_bytes()) }),
         as_of: at(second),
         policy: Digest::of(b"policy"),
+        trust_root: None,
         subject: crate::verdict::Subject {
             question,
             project: Some(project()),
@@ -75,6 +77,7 @@ fn verdict(bytes: &str, tag: &str, second: i64) -> Verdict {
             job: None,
             signer: None,
             layout: None,
+            platforms: vec![],
             merge_requests: vec![],
             tests: None,
             provenance: None,

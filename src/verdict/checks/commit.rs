@@ -32,7 +32,7 @@ pub fn check(facts: &Facts, policy: &Policy) -> Finding {
         Evidence::Keyless(..) => Finding::passed(CHECK, expected.as_str(), format!("{expected} in the certificate")),
         Evidence::CouldNot(why) => could_not_check(CHECK, expected.as_str(), facts, &why),
         Evidence::Key(..) => recorded(facts, policy, expected),
-        Evidence::Nothing { nearest } => match nearest.and_then(|(identity, _)| identity.source_repository_digest.as_deref()) {
+        Evidence::Nothing { nearest, .. } => match nearest.and_then(|(identity, _)| identity.source_repository_digest.as_deref()) {
             Some(named) if named != expected.as_str() => other(facts, expected, named),
             Some(_) | None => recorded(facts, policy, expected),
         },

@@ -1,12 +1,14 @@
 //! Which signature counts. SR-12: one signature meets the whole rule; nothing is put together from two.
 
 use super::identity::{self, Weighed, Wrong};
-use crate::model::signer::{KeylessIdentity, Signature, SignatureState, SignedBy, SignerKind, SignerName};
-use crate::verdict::{Facts, Looked, Policy, Why};
+use super::key::{self, Standing};
+use crate::model::Digest;
+use crate::model::signer::{KeylessIdentity, Signature, SignatureState, SignedBy, SignerKind, SignerName, TrustedSigner};
+use crate::verdict::{Facts, KeyFault, Looked, Policy, Why};
 
 /// What the signatures beside the image amount to.
 pub enum Evidence<'a> {
-    /// Verified by a key that this image trusts.
+    /// Verified by a key that this image trusts, within the key's window.
     Key(&'a Signature, &'a SignerName),
     /// Verified, and the certificate says what this project's release pipeline must say.
     Keyless(&'a Signature, &'a KeylessIdentity),
@@ -16,28 +18,41 @@ pub enum Evidence<'a> {
     Nothing {
         /// The verified keyless signature that came nearest, and what is wrong with it.
         nearest: Option<(&'a KeylessIdentity, Vec<Wrong>)>,
+        /// The key of ours whose signature does not count for the gravest reason. Which one stands first says nothing.
+        refused: Option<(KeyFault, &'a SignerName)>,
     },
 }
 
-/// Weighs every signature. A keyless one that counts goes before a key: it names the commit itself.
+/// Weighs every signature beside the image that is asked about. A keyless one that counts goes before a key: it names the commit itself.
 pub fn weigh<'a>(facts: &'a Facts, policy: &Policy) -> Evidence<'a> {
     let digest = match &facts.digest {
         Looked::Found(digest) => *digest,
-        Looked::Absent => return Evidence::Nothing { nearest: None },
+        Looked::Absent => return Evidence::Nothing { nearest: None, refused: None },
         Looked::Unreachable(why) => return Evidence::CouldNot(why.clone()),
     };
-    let signatures = match &facts.signatures {
+    weigh_of(digest, &facts.signatures, facts, policy)
+}
+
+/// The same of the signatures beside one platform of it: the rule is one.
+pub fn weigh_of<'a>(digest: Digest, beside: &'a Looked<Vec<Signature>>, facts: &'a Facts, policy: &Policy) -> Evidence<'a> {
+    let signatures = match beside {
         Looked::Found(signatures) => signatures,
-        Looked::Absent => return Evidence::Nothing { nearest: None },
+        Looked::Absent => return Evidence::Nothing { nearest: None, refused: None },
         Looked::Unreachable(why) => return Evidence::CouldNot(why.clone()),
     };
-    let mut key = None;
+    let mut by_key = None;
     let mut could_not = None;
+    let mut refused: Option<(KeyFault, &SignerName)> = None;
     let mut nearest: Option<(&KeylessIdentity, Vec<Wrong>)> = None;
     for signature in signatures {
         match &signature.state {
-            SignatureState::Verified(SignedBy::Key(name)) if trusts_key(facts, name) => {
-                key = key.or(Some((signature, name)));
+            SignatureState::Verified(SignedBy::Key(name)) => {
+                match trusted_key(facts, name).map(|signer| key::weigh(signature, signer, facts, policy)) {
+                    Some(Standing::Counts) => by_key = by_key.or(Some((signature, name))),
+                    Some(Standing::Refused(fault)) => refused = refused.into_iter().chain([(fault, name)]).min(),
+                    Some(Standing::CouldNot(why)) => could_not = could_not.or(Some(why)),
+                    None => {}
+                }
             }
             SignatureState::Verified(SignedBy::Keyless(identity)) => match identity::weigh(identity, digest, facts, policy) {
                 Weighed::Holds => return Evidence::Keyless(signature, identity),
@@ -48,23 +63,27 @@ pub fn weigh<'a>(facts: &'a Facts, policy: &Policy) -> Evidence<'a> {
                     }
                 }
             },
-            SignatureState::Verified(SignedBy::Key(_))
-            | SignatureState::NotOurs { .. }
+            SignatureState::NotOurs { .. }
             | SignatureState::OtherSubject { .. }
             | SignatureState::Invalid { .. }
             | SignatureState::Unreadable { .. } => {}
         }
     }
-    match (key, could_not) {
+    match (by_key, could_not) {
         (Some((signature, name)), _) => Evidence::Key(signature, name),
         (None, Some(why)) => Evidence::CouldNot(why),
-        (None, None) => Evidence::Nothing { nearest },
+        (None, None) => Evidence::Nothing { nearest, refused },
     }
 }
 
-/// Whether this image trusts a key of that name. A name is not enough: it must be a key's, not a keyless signer's.
+/// Whether this image trusts a key of that name.
 pub fn trusts_key(facts: &Facts, name: &SignerName) -> bool {
-    facts.question.image.signers.iter().any(|signer| match &signer.kind {
+    trusted_key(facts, name).is_some()
+}
+
+/// The key of that name, if this image trusts it. A name is not enough: it must be a key's, not a keyless signer's.
+fn trusted_key<'a>(facts: &'a Facts, name: &SignerName) -> Option<&'a TrustedSigner> {
+    facts.question.image.signers.iter().find(|signer| match &signer.kind {
         SignerKind::Key { .. } => signer.name == *name,
         SignerKind::GitlabOidc { .. } => false,
     })

@@ -31,8 +31,8 @@ pub fn check(facts: &Facts, policy: &Policy) -> Vec<Finding> {
             vec![Finding::passed(CHECK, uri.clone(), uri)]
         }
         Evidence::CouldNot(why) => vec![could_not_check(CHECK, "this project's release pipeline", facts, &why)],
-        Evidence::Nothing { nearest: None } => vec![Finding::not_applicable(CHECK, "no keyless signature")],
-        Evidence::Nothing { nearest: Some((_, wrong)) } => wrong
+        Evidence::Nothing { nearest: None, .. } => vec![Finding::not_applicable(CHECK, "no keyless signature")],
+        Evidence::Nothing { nearest: Some((_, wrong)), .. } => wrong
             .into_iter()
             .map(|w| Finding::blocked(CHECK, format!("{} {}", w.claim, w.expected), format!("{} {}", w.claim, w.found), w.problem))
             .collect(),

@@ -12,7 +12,9 @@ mod digest_file;
 mod evidence;
 mod git_tag;
 mod identity;
+mod key;
 mod pipeline;
+mod platforms;
 mod protected_ref;
 mod provenance;
 mod release_job;
@@ -58,6 +60,7 @@ pub fn judge(facts: &Facts, policy: &Policy) -> Verdict {
         image: facts.digest.found().map(|digest| pinned(facts, *digest)),
         as_of: facts.as_of,
         policy: policy.digest(),
+        trust_root: facts.trust_root,
         subject: subject(facts, policy),
     }
 }
@@ -91,8 +94,18 @@ pub fn judge_no_image(question: &Question, tag: &str, why: Option<&Why>, policy:
         tests: None,
         provenance: None,
         base_image: None,
+        platforms: vec![],
     };
-    Verdict { outcome, problem: Some(problem), findings: vec![finding], image: None, as_of, policy: policy.digest(), subject }
+    Verdict {
+        outcome,
+        problem: Some(problem),
+        findings: vec![finding],
+        image: None,
+        as_of,
+        policy: policy.digest(),
+        trust_root: None,
+        subject,
+    }
 }
 
 /// Every check, in the order of [`Check`].
@@ -103,6 +116,7 @@ fn look_at_everything(facts: &Facts, policy: &Policy) -> Vec<Finding> {
         commit_tag::check(facts, policy),
         digest_file::check(facts, policy),
         signature::check(facts, policy),
+        platforms::check(facts, policy),
     ];
     findings.extend(identity::check(facts, policy));
     findings.extend([
@@ -185,6 +199,7 @@ fn subject(facts: &Facts, policy: &Policy) -> Subject {
         job: facts.release_job().cloned(),
         signer: signer.as_ref().map(|(by, _)| by.clone()),
         layout: signer.map(|(_, layout)| layout),
+        platforms: platforms::standings(facts, policy),
         merge_requests: facts.merge_requests.found().cloned().unwrap_or_default(),
         tests: facts.tests.found().copied(),
         provenance: attested::shown(facts, policy),

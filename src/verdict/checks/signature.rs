@@ -1,9 +1,10 @@
 //! A signature over this digest by a trusted signer. The core of a verdict: no policy softens it.
 //!
 //! One that counts is enough: whoever may push to the registry may add broken signatures beside good ones. Where none counts,
-//! the reason is the first of: one that claims a signer of ours and does not verify; one that verifies but is not by whom we
-//! trust, or not from this release's pipeline; one over other bytes; one that does not verify and claims nobody of ours; none. What is there and
-//! cannot be read is not "none": then the check could not look.
+//! the reason is the first of: one by a key of ours that does not count any more, or not yet; one that claims a signer of ours and
+//! does not verify; one that verifies but is not by whom we trust, or not from this release's pipeline; one over other bytes; one
+//! that does not verify and claims nobody of ours; none. What is there and cannot be read is not "none": then the check could not
+//! look.
 
 use super::evidence::{self, Evidence};
 use super::identity::Wrong;
@@ -11,7 +12,7 @@ use super::{could_not_check, no_image, sig_missing};
 use crate::model::Digest;
 use crate::model::signer::{KeylessIdentity, Signature, SignatureState, SignedBy, SignerKind};
 use crate::verdict::facts::TagRole;
-use crate::verdict::{Check, Facts, Finding, Looked, Policy, Problem, Service, Why, WhyKind};
+use crate::verdict::{Check, Facts, Finding, KeyFault, Looked, Policy, Problem, Service, Why, WhyKind};
 
 const CHECK: Check = Check::Signature;
 
@@ -21,7 +22,11 @@ pub fn check(facts: &Facts, policy: &Policy) -> Finding {
         Evidence::Key(_, name) => Finding::passed(CHECK, expected, format!("key {name}")),
         Evidence::Keyless(_, identity) => Finding::passed(CHECK, expected, who(identity)),
         Evidence::CouldNot(why) => could_not_check(CHECK, expected, facts, &why),
-        Evidence::Nothing { nearest } => match &facts.digest {
+        Evidence::Nothing { refused: Some((fault, key)), .. } => {
+            let found = format!("key {key}, {}", refused(&fault));
+            Finding::blocked(CHECK, expected, found, Problem::Key { key: key.clone(), fault })
+        }
+        Evidence::Nothing { nearest, refused: None } => match &facts.digest {
             Looked::Found(digest) => none_counts(facts, *digest, nearest, expected),
             Looked::Absent => Finding::blocked(CHECK, expected, "no image", no_image(facts)),
             Looked::Unreachable(why) => could_not_check(CHECK, expected, facts, why),
@@ -72,6 +77,17 @@ pub fn trusted(facts: &Facts) -> String {
         })
         .collect();
     if names.is_empty() { "a trusted signer, and none is configured".into() } else { names.join(" or ") }
+}
+
+/// Why a key's signature does not count.
+fn refused(fault: &KeyFault) -> String {
+    match fault {
+        KeyFault::Revoked { at, signed: Some(signed) } => format!("revoked as of {at}, signed {signed}"),
+        KeyFault::Revoked { at, signed: None } => format!("revoked as of {at}, and no time is proven"),
+        KeyFault::Retired { since, .. } => format!("trusted until {since}"),
+        KeyFault::Early { from } => format!("trusted from {from}"),
+        KeyFault::Unlogged => "in no trusted log".into(),
+    }
 }
 
 /// A keyless signer: its identity and, where the certificate has none, its issuer.

@@ -1,9 +1,11 @@
 //! One change to facts that pass, and what must come of it.
 
 mod identity;
+mod key;
 mod origin;
 mod outcome;
 mod pipeline;
+mod platforms;
 mod registry;
 mod signature;
 mod sweep;

@@ -58,7 +58,7 @@ fn a_signature_that_claims_our_key_and_does_not_verify_blocks() {
 
     // One signer among several is enough to be claimed.
     let mut facts = signed(vec![invalid(Some(KEY))]);
-    facts.question.image.signers.insert(0, TrustedSigner { name: SignerName("spare".into()), kind: SignerKind::Key { pem: "pem".into() } });
+    facts.question.image.signers.insert(0, TrustedSigner::new(SignerName("spare".into()), SignerKind::Key { pem: "pem".into() }));
     let verdict = blocked(&facts, "CS-SIG-INVALID", ONLY);
     assert!(matches!(verdict.problem, Some(Problem::SigInvalid { signer, .. }) if signer == KEY));
 }
@@ -150,7 +150,7 @@ fn of_several_that_do_not_count_the_nearest_gives_the_reason() {
 #[test]
 fn the_signature_that_counts_is_shown_keyless_before_key() {
     let facts = keyless_with(|f| {
-        f.question.image.signers.push(TrustedSigner { name: SignerName(KEY.into()), kind: SignerKind::Key { pem: "pem".into() } });
+        f.question.image.signers.push(TrustedSigner::new(SignerName(KEY.into()), SignerKind::Key { pem: "pem".into() }));
         let mut keyless = signature(keyless(testing::identity()));
         keyless.layout = Layout::FallbackTag;
         f.signatures = Looked::Found(vec![signature(key("stranger")), signature(key(KEY)), keyless]);
@@ -163,7 +163,7 @@ fn the_signature_that_counts_is_shown_keyless_before_key() {
 #[test]
 fn a_key_that_counts_needs_no_identity_of_the_keyless_signature_beside_it() {
     let facts = keyless_with(|f| {
-        f.question.image.signers.push(TrustedSigner { name: SignerName(KEY.into()), kind: SignerKind::Key { pem: "pem".into() } });
+        f.question.image.signers.push(TrustedSigner::new(SignerName(KEY.into()), SignerKind::Key { pem: "pem".into() }));
         let other = KeylessIdentity { issuer: Some(format!("{ISSUER}.evil")), ..testing::identity() };
         f.signatures = Looked::Found(vec![signature(keyless(other)), signature(key(KEY))]);
     });

@@ -56,6 +56,8 @@ fn looks() -> Vec<Look> {
         tags: _,
         digest: _,
         signatures: _,
+        platforms: _,
+        trust_root: _,
         signing_jobs: _,
         history: _,
         merge_requests: _,
@@ -77,6 +79,8 @@ fn looks() -> Vec<Look> {
         needed("tags[commit]", |f, g| set_tag(f, TagRole::Commit, g)),
         needed("digest", |f, g| f.digest = g.into(Service::Registry)),
         needed("signatures", |f, g| f.signatures = g.into(Service::Registry)),
+        // The signature over the index covers what it lists; the stricter policy has tests of its own.
+        Look { absent_may_pass: true, unreachable_may_pass: true, ..needed("platforms", |f, g| f.platforms = g.into(Service::Registry)) },
         needed("signing_jobs[].job", |f, g| f.signing_jobs.iter_mut().for_each(|s| s.job = g.into(Service::Gitlab))),
         needed("signing_jobs[].pipeline", |f, g| f.signing_jobs.iter_mut().for_each(|s| s.pipeline = g.into(Service::Gitlab))),
         // An empty record is a record.
@@ -146,6 +150,7 @@ fn an_outage_stops_exactly_the_checks_that_need_the_look() {
         ("tags[commit]", &[CommitTag]),
         ("digest", &[VersionTag, CommitTag, DigestFile, Signature, Commit, BuiltOnce]),
         ("signatures", &[Signature, Commit]),
+        ("platforms", &[]),
         ("signing_jobs[].job", &[]),
         ("signing_jobs[].pipeline", &[]),
         ("history", &[BuiltOnce]),
@@ -168,6 +173,7 @@ fn an_outage_stops_exactly_the_checks_that_need_the_look() {
         ("tags[commit]", &[CommitTag]),
         ("digest", &[VersionTag, CommitTag, DigestFile, Signature, Identity, Commit, BuiltOnce]),
         ("signatures", &[Signature, Identity, Commit]),
+        ("platforms", &[]),
         ("signing_jobs[].job", &[Signature, Identity, Commit]),
         ("signing_jobs[].pipeline", &[Signature, Identity, Commit]),
         ("history", &[BuiltOnce]),

@@ -1,0 +1,163 @@
+//! The trust root of each GitLab, as it is believed now.
+//!
+//! A pinned file holds until the operator replaces it. One from a TUF repository is refreshed while the bot runs and kept on disk:
+//! a start needs no network, and an outage none until what is at hand expires. Then nothing is verified with it, and the look says
+//! so with its age: a stale root could still name an authority that was compromised since.
+
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
+use super::tuf::{self, Fetched, Missing};
+use super::{NotATrustRoot, Source, TrustRoot};
+use crate::model::Timestamp;
+use crate::model::gitlab::InstanceName;
+use crate::verdict::{Looked, Service, Why, WhyKind};
+
+/// The trust roots of all GitLabs.
+#[derive(Debug, Default)]
+pub struct Roots {
+    held: BTreeMap<InstanceName, Held>,
+}
+
+#[derive(Debug)]
+enum Held {
+    Pinned(TrustRoot),
+    Tuf(Box<Kept>),
+}
+
+/// One that is refreshed. Reading and replacing it never waits.
+#[derive(Debug)]
+struct Kept {
+    settings: tuf::Settings,
+    state: RwLock<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    current: Option<Fetched>,
+    /// Why the last try brought nothing.
+    fault: Option<Missing>,
+}
+
+/// How one trust root stands, for logs and gauges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub instance: InstanceName,
+    /// When it was last refreshed; `None` if never.
+    pub refreshed: Option<Timestamp>,
+    /// When its metadata expires.
+    pub expires: Option<Timestamp>,
+    /// Why the last try to refresh it brought nothing.
+    pub fault: Option<String>,
+}
+
+impl From<BTreeMap<InstanceName, TrustRoot>> for Roots {
+    fn from(pinned: BTreeMap<InstanceName, TrustRoot>) -> Self {
+        Self { held: pinned.into_iter().map(|(instance, root)| (instance, Held::Pinned(root))).collect() }
+    }
+}
+
+impl Roots {
+    /// Reads pinned files, and what was kept of the others. Needs no network.
+    pub fn open(sources: &BTreeMap<InstanceName, Source>, now: Timestamp) -> Result<Self, NotATrustRoot> {
+        let held = |source: &Source| {
+            Ok(match source {
+                Source::Pinned(settings) => Held::Pinned(TrustRoot::load(settings)?),
+                Source::Tuf(settings) => {
+                    let (current, fault) = match tuf::cached(settings, now) {
+                        Ok(fetched) => (Some(fetched), None),
+                        Err(missing) => (None, Some(missing)),
+                    };
+                    Held::Tuf(Box::new(Kept { settings: settings.clone(), state: RwLock::new(State { current, fault }) }))
+                }
+            })
+        };
+        let held = sources.iter().map(|(instance, source)| Ok((instance.clone(), held(source)?))).collect::<Result<_, _>>()?;
+        Ok(Self { held })
+    }
+
+    /// The trust root of a GitLab, as of `now`; `Absent` if none is configured.
+    pub fn get(&self, instance: &InstanceName, now: Timestamp) -> Looked<TrustRoot> {
+        match self.held.get(instance) {
+            None => Looked::Absent,
+            Some(Held::Pinned(root)) => Looked::Found(root.clone()),
+            Some(Held::Tuf(kept)) => kept.believed(now).map_or_else(Looked::Unreachable, Looked::Found),
+        }
+    }
+
+    /// Refreshes each that is not pinned, one after the other. What fails stays as it was.
+    pub async fn refresh(&self, now: Timestamp) -> Vec<Standing> {
+        let mut standings = vec![];
+        for (instance, held) in &self.held {
+            if let Held::Tuf(kept) = held {
+                kept.refresh(now).await;
+                standings.push(kept.standing(instance));
+            }
+        }
+        standings
+    }
+
+    /// How those that are not pinned stand.
+    pub fn standings(&self) -> Vec<Standing> {
+        let kept = |(instance, held): (&InstanceName, &Held)| match held {
+            Held::Pinned(_) => None,
+            Held::Tuf(kept) => Some(kept.standing(instance)),
+        };
+        self.held.iter().filter_map(kept).collect()
+    }
+}
+
+impl Kept {
+    async fn refresh(&self, now: Timestamp) {
+        let fetched = tuf::fetch(&self.settings, now).await;
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        match fetched {
+            Ok(fetched) => *state = State { current: Some(fetched), fault: None },
+            Err(missing) => state.fault = Some(missing),
+        }
+    }
+
+    fn believed(&self, now: Timestamp) -> Result<TrustRoot, Why> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(current) = &state.current else {
+            let (kind, fault) = match &state.fault {
+                Some(Missing::Expired(reason)) => (WhyKind::Stale, reason.as_str()),
+                Some(Missing::Other(reason)) => (WhyKind::Down, reason.as_str()),
+                None => (WhyKind::Down, "it was never fetched"),
+            };
+            return Err(Why::new(Service::TrustRoot, kind, format!("no trust root from {}: {fault}", self.settings.url)));
+        };
+        let age = now.duration_since(current.refreshed);
+        let ended = if now >= current.expires {
+            format!("its metadata expired at {}", current.expires)
+        } else if age > self.settings.max_age {
+            format!("at most {:#} are allowed", self.settings.max_age)
+        } else {
+            return Ok(current.root.clone());
+        };
+        let fault = state.fault.as_ref().map(|missing| format!("; the last try: {}", missing.reason())).unwrap_or_default();
+        let detail = format!("the trust root from {} was refreshed {} ago, and {ended}{fault}", self.settings.url, in_words(age));
+        Err(Why::new(Service::TrustRoot, WhyKind::Stale, detail))
+    }
+
+    fn standing(&self, instance: &InstanceName) -> Standing {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        Standing {
+            instance: instance.clone(),
+            refreshed: state.current.as_ref().map(|current| current.refreshed),
+            expires: state.current.as_ref().map(|current| current.expires),
+            fault: state.fault.as_ref().map(|missing| missing.reason().to_owned()),
+        }
+    }
+}
+
+/// `9 days`, `5 hours`, `12 minutes`.
+fn in_words(age: jiff::SignedDuration) -> String {
+    let minutes = age.as_mins().max(0);
+    let (count, unit) = match minutes {
+        0..120 => (minutes, "minute"),
+        120..2880 => (minutes / 60, "hour"),
+        _ => (minutes / 1440, "day"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
