@@ -38,6 +38,10 @@ impl Desk {
         self.folder.path()
     }
 
+    pub fn docker_config(&self) -> &Path {
+        &self.docker_config
+    }
+
     pub fn put(&self, file: &str, content: impl AsRef<[u8]>) {
         std::fs::write(self.path().join(file), content).unwrap();
     }

@@ -190,6 +190,11 @@ impl Registry {
         true
     }
 
+    /// Requests answered so far, by its own log.
+    pub fn answered(&self) -> usize {
+        std::fs::read_to_string(self.file("log")).unwrap().lines().filter(|line| line.contains("response completed")).count()
+    }
+
     fn login(&self) -> RegistryAuth {
         match self.access {
             Access::Open => RegistryAuth::Anonymous,
