@@ -192,7 +192,8 @@ impl Registry {
 
     /// Requests answered so far, by its own log.
     pub fn answered(&self) -> usize {
-        std::fs::read_to_string(self.file("log")).unwrap().lines().filter(|line| line.contains("response completed")).count()
+        let log = std::fs::read_to_string(self.file("log")).unwrap();
+        log.lines().filter(|line| line.contains(" /v2/") && line.contains(" HTTP/1.")).count()
     }
 
     fn login(&self) -> RegistryAuth {
