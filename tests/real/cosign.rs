@@ -85,7 +85,8 @@ impl Desk {
         self.prepared(Path::new("/bin/sh")).env("PATH", programs).args(["-c", line]).output().unwrap()
     }
 
-    fn prepared(&self, program: &Path) -> Command {
+    /// A program in this folder, with this registry login and nothing else of the machine.
+    pub fn prepared(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("COSIGN_PASSWORD", "a test's password").env("HOME", self.path()).env("DOCKER_CONFIG", &self.docker_config);
         command.current_dir(self.path());

@@ -10,6 +10,7 @@ mod cosign;
 mod demo_page;
 mod key_pairs;
 mod logins;
+mod matrix;
 mod parts;
 mod registry;
 mod stage;
