@@ -2,14 +2,14 @@
 
 use std::process::Output;
 
-use countersign::model::{Digest, PinnedImage, Repository};
-use countersign::sandbox::authority::{Authority, Stored};
+use countersign::model::{Digest, PinnedImage, Repository, Timestamp};
+use countersign::sandbox::authority::{Authority, SandboxKey, Stored, Subject, bundle_manifest, legacy_manifest, sign_statement};
 use countersign::sandbox::registry::{Options, RegistryDouble};
 use serde_json::{Value, json};
 
 use super::super::cosign::{Desk, Version, told};
-use super::super::registry::{IMAGE, Registry, small_image};
-use super::{Blind, Of, Row, Then};
+use super::super::registry::{IMAGE, Registry, signature_tag, small_image};
+use super::{Blind, By, Of, Row, Then};
 
 /// Whom the registry lets in, and how it lists referrers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,9 @@ enum Place {
 pub struct Bench {
     place: Place,
     desk: Desk,
+    authority: Authority,
+    /// Its public half is `logged.pub`.
+    logged: SandboxKey,
     _no_login: tempfile::TempDir,
 }
 
@@ -86,8 +89,11 @@ impl Bench {
         assert!(made.status.success(), "{}", told(&made));
         desk.put("v02.json", V02);
         desk.put("v1.json", V1);
-        desk.put("trusted_root.json", Authority::new(countersign::model::Timestamp::now()).unwrap().trusted_root_json());
-        Self { place, desk, _no_login: no_login }
+        let authority = Authority::new(Timestamp::now()).unwrap();
+        let logged = authority.key("logged").unwrap();
+        desk.put("logged.pub", &logged.public_pem);
+        desk.put("trusted_root.json", authority.trusted_root_json());
+        Self { place, desk, authority, logged, _no_login: no_login }
     }
 
     /// Keys of other kinds than cosign makes.
@@ -111,8 +117,11 @@ impl Bench {
     pub async fn run(&self, row: &Row, number: usize) -> Run {
         let (whole, part) = self.image(row.of, &format!("row {number} of {}", row.form)).await;
         for line in row.signs {
-            let ran = self.cosign(row.by, line, &self.pinned(whole));
-            assert!(ran.status.success(), "{line}: {}", told(&ran));
+            match row.by {
+                By::Two => self.signs(Version::Two, line, whole),
+                By::Three => self.signs(Version::Three, line, whole),
+                By::Authority => self.authority_signs(line, whole).await,
+            }
         }
         let asked = match row.then {
             Then::Nothing => part,
@@ -130,6 +139,34 @@ impl Bench {
         let (line, two, three) = row.theirs;
         let ask = |version, says| (says != Blind).then(|| self.cosign(version, line, &image).into());
         Run { ours: self.inspect(row.ours.0, &image), two: ask(Version::Two, two), three: ask(Version::Three, three) }
+    }
+
+    fn signs(&self, version: Version, line: &str, digest: Digest) {
+        let ran = self.cosign(version, line, &self.pinned(digest));
+        assert!(ran.status.success(), "{line}: {}", told(&ran));
+    }
+
+    /// Lays beside the image what the authority makes, in the form of cosign 2 (`sig`) or 3 (`bundle`).
+    async fn authority_signs(&self, what: &str, digest: Digest) {
+        let (authority, key, image, now) = (&self.authority, &self.logged, self.pinned(digest), Timestamp::now());
+        let statement = sign_statement(&image);
+        let bundle = match what {
+            "sig" | "sig with another's entry" => {
+                let mut signature = authority.sign_legacy_logged(key, &image, now).unwrap();
+                if what != "sig" {
+                    let other = self.pinned(Digest::of(b"another image"));
+                    signature.rekor_bundle_json = authority.sign_legacy_logged(key, &other, now).unwrap().rekor_bundle_json;
+                }
+                return self.real().push(&legacy_manifest(&[signature]), Some(&signature_tag(digest))).await;
+            }
+            "bundle" => authority.attest_with_key_logged(key, &statement, now),
+            "bundle in another log" => Authority::new(now).unwrap().attest_with_key_logged(key, &statement, now),
+            "bundle without a log" => authority.attest_with_key(key, &statement),
+            other => panic!("the authority makes no {other:?}"),
+        };
+        let image = self.real().manifest(&digest.to_string()).await.unwrap();
+        let subject = Subject { media_type: image.media_type, size: image.manifest.len() as u64, digest };
+        self.real().attach(digest, &bundle_manifest(&bundle.unwrap(), None, &subject)).await;
     }
 
     /// The image that is signed, and the part that is asked about.
