@@ -311,7 +311,22 @@ async fn table(rows: Vec<Row>, imports: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn signatures_are_judged_as_by_cosign() {
-    table([signatures(), logged(), annotations(), indexes()].into_iter().flatten().collect(), false).await;
+    table(signatures(), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logged_signatures_are_judged_as_by_cosign() {
+    table(logged(), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn annotations_are_judged_as_by_cosign() {
+    table(annotations(), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn indexes_are_judged_as_by_cosign() {
+    table(indexes(), false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
