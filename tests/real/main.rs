@@ -9,6 +9,7 @@ mod browser;
 mod cosign;
 mod demo_page;
 mod key_pairs;
+mod keyless;
 mod logins;
 mod matrix;
 mod parts;

@@ -7,9 +7,9 @@ use countersign::sandbox::authority::{Authority, SandboxKey, Stored, Subject, bu
 use countersign::sandbox::registry::{Options, RegistryDouble};
 use serde_json::{Value, json};
 
-use super::super::cosign::{Desk, Version, told};
+use super::super::cosign::{Desk, Ran, Says, Version, told};
 use super::super::registry::{IMAGE, Registry, signature_tag, small_image};
-use super::{Blind, By, Of, Row, Then};
+use super::{By, Of, Row, Then};
 
 /// Whom the registry lets in, and how it lists referrers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,18 +44,6 @@ pub struct Bench {
     /// Its public half is `logged.pub`.
     logged: SandboxKey,
     _no_login: tempfile::TempDir,
-}
-
-/// How a program ended.
-pub struct Ran {
-    pub code: i32,
-    pub text: String,
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        Self { code: output.status.code().unwrap(), text: told(&output) }
-    }
 }
 
 /// How all three ended; a cosign that does not look for the form was not asked.
@@ -137,7 +125,7 @@ impl Bench {
         };
         let image = self.pinned(asked);
         let (line, two, three) = row.theirs;
-        let ask = |version, says| (says != Blind).then(|| self.cosign(version, line, &image).into());
+        let ask = |version, says| (says != Says::Blind).then(|| self.cosign(version, line, &image).into());
         Run { ours: self.inspect(row.ours.0, &image), two: ask(Version::Two, two), three: ask(Version::Three, three) }
     }
 
