@@ -14,7 +14,7 @@ use crate::facts::{Looks, Memory};
 use crate::model::attestation::PreviousBase;
 use crate::model::gitlab::{CommitSha, InstanceName, PipelineId, ProjectKey};
 use crate::model::project::WatchedProject;
-use crate::model::{Digest, Repository, Timestamp};
+use crate::model::{Digest, Environment, Repository, Timestamp};
 use crate::render::{Audience, Words};
 use crate::store::ledger::{Ledger, LedgerError};
 use crate::verdict::facts::Sighting;
@@ -25,6 +25,8 @@ use crate::verdict::{About, Facts, Looked, Outcome, Policy, Question, Service, V
 pub struct Rule {
     pub watched: WatchedProject,
     pub policy: Policy,
+    /// The environments with their rules, in the order of promotion; those of `watched`.
+    pub environments: Vec<Environment>,
 }
 
 /// How a piece of work ended.
@@ -88,6 +90,7 @@ impl Bot {
                 Task::Answer { merge_request, note, said } => {
                     self.answer(rule, &answer::Asked { project: &hint.project, merge_request: &merge_request, note: &note }, &said).await?
                 }
+                Task::Promote { .. } | Task::Observe { .. } => Handled::Done,
             };
             if let Handled::Later(why) = ended {
                 handled = Handled::Later(why);

@@ -123,6 +123,9 @@ impl Bot {
                 Ok(Answer { body: self.words.unknown(&self.username(asked).await?, word, *nearest), emoji: Emoji::X })
             }
             Said::Usage { verb, usage } => Ok(Answer { body: self.words.usage(verb, usage), emoji: Emoji::X }),
+            Said::Command(Command::Promote { .. } | Command::Rollback { .. } | Command::Status(_) | Command::Approve | Command::Cancel) => {
+                Ok(Answer { body: self.words.help(&self.username(asked).await?), emoji: Emoji::X })
+            }
             Said::Command(Command::Verify(target)) => {
                 let questions = self.questions(rule, asked, target.as_ref()).await?;
                 self.answer_verify(rule, asked, questions).await

@@ -48,7 +48,7 @@ fn summary(file: &str, config: &Config) -> String {
         count(config.projects.len(), "project"),
         count(config.projects.iter().map(|project| project.watched.images.len()).sum(), "image"),
     );
-    for ProjectConfig { watched, policy } in &config.projects {
+    for ProjectConfig { watched, policy, .. } in &config.projects {
         text.push_str(&format!("\n{} on {}\n", watched.path, watched.instance));
         text.push_str(&format!("  releases  {} by {} pipelines\n", watched.release_tags.as_str(), policy.sources.join(", ")));
         for image in &watched.images {

@@ -69,7 +69,15 @@ pub fn assemble(config: &Config, ledger: Ledger, metrics: &Arc<Metrics>) -> Resu
     }
     let roots = Roots::open(&config.trust_roots, Timestamp::now()).map_err(|fault| cannot(&fault))?;
     let registry = Registry::new(config.registries.clone()).map_err(|fault| cannot(&fault))?;
-    let rules = config.projects.iter().map(|project| Rule { watched: project.watched.clone(), policy: project.policy.clone() }).collect();
+    let rules = config
+        .projects
+        .iter()
+        .map(|project| Rule {
+            watched: project.watched.clone(),
+            policy: project.policy.clone(),
+            environments: project.environments.clone(),
+        })
+        .collect();
     let (judged, failed) = (metrics.clone(), metrics.clone());
     Ok(Bot {
         looks: Looks::new(readers, registry, roots),

@@ -29,6 +29,21 @@ pub enum Said {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     Verify(Option<Target>),
+    Promote {
+        environment: String,
+        target: Option<Target>,
+        dry_run: bool,
+    },
+    Rollback {
+        environment: String,
+        target: Option<Target>,
+        dry_run: bool,
+    },
+    /// Of one environment, or of all.
+    Status(Option<String>),
+    /// The promotion of this thread.
+    Approve,
+    Cancel,
     Help,
 }
 

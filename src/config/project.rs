@@ -15,7 +15,7 @@ use super::trust::Signers;
 use crate::model::gitlab::{InstanceName, ProjectPath};
 use crate::model::project::{Pattern, TagTemplate, WatchedImage, WatchedProject};
 use crate::model::signer::TrustedSigner;
-use crate::model::{EnvironmentName, Repository};
+use crate::model::{Environment, EnvironmentName, Repository};
 use crate::verdict::{Demand, Platforms, Policy};
 
 /// A project to watch, and what is demanded of it.
@@ -23,6 +23,8 @@ use crate::verdict::{Demand, Platforms, Policy};
 pub struct ProjectConfig {
     pub watched: WatchedProject,
     pub policy: Policy,
+    /// The environments with their rules, in the order of promotion; those of `watched`.
+    pub environments: Vec<Environment>,
 }
 
 /// Reads the projects of a document one by one.
@@ -85,7 +87,8 @@ impl<'a, 'r> Projects<'a, 'r> {
             images: images?,
             environments: environments?,
         };
-        Some(ProjectConfig { watched, policy: policy? })
+        let environments = watched.environments.iter().map(|name| Environment::named(&name.0)).collect();
+        Some(ProjectConfig { watched, policy: policy?, environments })
     }
 
     /// The project's server: the one it names, else the only one.

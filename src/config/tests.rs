@@ -108,7 +108,7 @@ fn the_smallest_file_has_at_most_twelve_lines_and_derives_the_rest() {
     let text = tiny();
     assert!(text.trim().lines().count() <= 12, "{text}");
     let config = parse(&text).unwrap();
-    let [ProjectConfig { watched, policy }] = config.projects.as_slice() else { panic!("{config:?}") };
+    let [ProjectConfig { watched, policy, .. }] = config.projects.as_slice() else { panic!("{config:?}") };
     assert_eq!((watched.instance.0.as_str(), watched.path.0.as_str(), watched.release_tags.as_str()), ("main", "shop/api", "v*"));
     let [image] = watched.images.as_slice() else { panic!("{watched:?}") };
     assert_eq!((image.name.as_str(), image.release_job.as_str()), ("api", "release_image"));

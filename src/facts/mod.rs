@@ -105,6 +105,7 @@ impl Looks {
                     tokio::join!(gitlab.merge_request(project, *merge_request), gitlab.note(project, *merge_request, *note));
                 merge_request.and_then(|merge_request| note.map(|note| Event::Note { merge_request, note }))
             }
+            What::Promotion { id } => Looked::Found(Event::Promotion(id.clone())),
             What::MergeRequest { .. } | What::Deployment { .. } => Looked::Found(Event::Quiet),
         }
     }

@@ -6,6 +6,7 @@
 mod ask;
 mod entry;
 mod index;
+mod promotions;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 pub use entry::{CommandSeen, Entry};
+pub use promotions::OpenedAs;
 
 use super::{Space, Store, StoreError};
 use crate::model::gitlab::ProjectKey;

@@ -4,6 +4,7 @@ pub mod checks;
 pub mod facts;
 pub mod inspection;
 pub mod problem;
+pub mod promotion;
 mod runner;
 #[cfg(any(test, feature = "sandbox"))]
 pub mod testing;

@@ -27,7 +27,12 @@ const VERDICTS_BACK: usize = 32;
 fn release_of(entry: Entry) -> Option<String> {
     match entry {
         Entry::Seen { sighting, .. } => sighting.release,
-        Entry::Verdict { .. } | Entry::Intended { .. } | Entry::Done { .. } | Entry::NotDone { .. } | Entry::Command(_) => None,
+        Entry::Verdict { .. }
+        | Entry::Intended { .. }
+        | Entry::Done { .. }
+        | Entry::NotDone { .. }
+        | Entry::Command(_)
+        | Entry::Promotion { .. } => None,
     }
 }
 
@@ -59,7 +64,12 @@ impl Ledger {
         };
         let sightings = found.into_values().filter_map(|entry| match entry {
             Entry::Seen { sighting, .. } => keep(&sighting).then_some(sighting),
-            Entry::Verdict { .. } | Entry::Intended { .. } | Entry::Done { .. } | Entry::NotDone { .. } | Entry::Command(_) => None,
+            Entry::Verdict { .. }
+            | Entry::Intended { .. }
+            | Entry::Done { .. }
+            | Entry::NotDone { .. }
+            | Entry::Command(_)
+            | Entry::Promotion { .. } => None,
         });
         Ok(sightings.collect())
     }
@@ -77,7 +87,12 @@ impl Ledger {
         }
         let sightings = entries.into_iter().filter_map(|(_, entry)| match entry {
             Entry::Seen { sighting, .. } => Some(sighting),
-            Entry::Verdict { .. } | Entry::Intended { .. } | Entry::Done { .. } | Entry::NotDone { .. } | Entry::Command(_) => None,
+            Entry::Verdict { .. }
+            | Entry::Intended { .. }
+            | Entry::Done { .. }
+            | Entry::NotDone { .. }
+            | Entry::Command(_)
+            | Entry::Promotion { .. } => None,
         });
         Ok(sightings.collect())
     }
@@ -115,7 +130,8 @@ impl Ledger {
             | Entry::Verdict { .. }
             | Entry::Intended { .. }
             | Entry::NotDone { .. }
-            | Entry::Command(_) => None,
+            | Entry::Command(_)
+            | Entry::Promotion { .. } => None,
         }))
     }
 
@@ -124,7 +140,12 @@ impl Ledger {
         let newest = self.found(Space::Intent, &index::effect(effect_key), 1).await?;
         Ok(newest.into_iter().find_map(|(_, entry)| match entry {
             Entry::Intended { at, effect, .. } => Some((at, *effect)),
-            Entry::Done { .. } | Entry::NotDone { .. } | Entry::Seen { .. } | Entry::Verdict { .. } | Entry::Command(_) => None,
+            Entry::Done { .. }
+            | Entry::NotDone { .. }
+            | Entry::Seen { .. }
+            | Entry::Verdict { .. }
+            | Entry::Command(_)
+            | Entry::Promotion { .. } => None,
         }))
     }
 
@@ -217,7 +238,12 @@ impl Ledger {
         let entries = self.found(Space::Verdict, prefix, limit).await?;
         let verdicts = entries.into_iter().filter_map(|(_, entry)| match entry {
             Entry::Verdict { id, verdict } => Some((id, *verdict)),
-            Entry::Seen { .. } | Entry::Intended { .. } | Entry::Done { .. } | Entry::NotDone { .. } | Entry::Command(_) => None,
+            Entry::Seen { .. }
+            | Entry::Intended { .. }
+            | Entry::Done { .. }
+            | Entry::NotDone { .. }
+            | Entry::Command(_)
+            | Entry::Promotion { .. } => None,
         });
         Ok(verdicts.collect())
     }

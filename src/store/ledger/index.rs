@@ -119,6 +119,7 @@ pub(super) async fn add(store: &dyn Store, seq: u64, entry: &Entry) -> Result<()
             store.put_new(Space::Command, &command(&seen.project, seen.merge_request, seen.note), b"taken").await?;
             vec![]
         }
+        Entry::Promotion { .. } => vec![],
     };
     let value = seq.to_string();
     // Together, so that a store which gathers writes flushes once.
