@@ -224,6 +224,8 @@ pub struct Standing {
     pub promotion: Promotion,
     pub approvals: Vec<(Person, Timestamp)>,
     pub verdicts: Vec<Uuid>,
+    /// When it was first cleared, if it was.
+    pub cleared_at: Option<Timestamp>,
     pub steps: Vec<StepStanding>,
     /// When the steps were done, if they are.
     pub waiting_since: Option<Timestamp>,
@@ -245,7 +247,8 @@ impl Standing {
         let mut events = events.into_iter();
         let Some(Happened { event: PromotionEvent::Opened { promotion }, .. }) = events.next() else { return None };
         let (approvals, verdicts, steps) = (vec![], vec![], vec![]);
-        let mut standing = Self { promotion: *promotion, approvals, verdicts, steps, waiting_since: None, ended: None };
+        let (cleared_at, waiting_since, ended) = (None, None, None);
+        let mut standing = Self { promotion: *promotion, approvals, verdicts, cleared_at, steps, waiting_since, ended };
         for happened in events {
             standing.take(happened);
         }
@@ -264,7 +267,8 @@ impl Standing {
             PromotionEvent::Cleared { verdicts, plan } => {
                 self.verdicts = verdicts;
                 // A plan is made once: the steps of a second one would have other numbers.
-                if self.steps.is_empty() {
+                if self.cleared_at.is_none() {
+                    self.cleared_at = Some(at);
                     self.steps = plan.into_iter().map(|act| StepStanding { act, began: None, did: None }).collect();
                 }
             }
@@ -295,8 +299,35 @@ impl Standing {
         }
     }
 
+    /// By when it must have ended, so that no promotion holds its environment for ever; `None` once it has. An engine that finds it
+    /// open later ends it. Nothing that is done again and again moves this: until it is cleared, the time that an approval may take
+    /// counts from the request, or the time a promotion may run from the first approval if that is later; then the time it may
+    /// run counts from its first clearing.
+    pub fn ends_by(&self) -> Option<Timestamp> {
+        if self.ended.is_some() {
+            return None;
+        }
+        let Environment { approval_age, converge_within, .. } = &self.promotion.environment;
+        if let Some(cleared) = self.cleared_at {
+            return Some(after(cleared, *converge_within));
+        }
+        let lapses = after(self.promotion.requested_at, *approval_age);
+        let first = self.approvals.first().map(|(_, at)| after(*at, *converge_within));
+        Some(first.map_or(lapses, |approved| approved.max(lapses)))
+    }
+
+    /// Whether it is open for longer than it may be. It holds its environment until somebody ends it, and whoever is in its way may.
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        self.ends_by().is_some_and(|by| by < now)
+    }
+
     /// Whether anything outside was changed, or may have been.
     pub fn has_begun(&self) -> bool {
         self.steps.iter().any(|step| step.began.is_some())
     }
+}
+
+/// A moment later, or the last one there is.
+fn after(moment: Timestamp, later: jiff::SignedDuration) -> Timestamp {
+    moment.checked_add(later).unwrap_or(Timestamp::MAX)
 }
