@@ -180,3 +180,6 @@ fn opened(entry: &Entry) -> Option<&Promotion> {
         | Entry::Command(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
