@@ -46,6 +46,10 @@ pub enum What {
     Deployment {
         id: DeploymentId,
     },
+    /// What runs in an environment. No delivery says this: the catch-up poll does.
+    Environment {
+        name: EnvironmentName,
+    },
     /// A promotion of ours that goes on. No delivery says this: we tell ourselves.
     Promotion {
         id: PromotionId,
@@ -61,6 +65,8 @@ pub enum Origin {
         delivery: Option<String>,
     },
     CatchUp,
+    /// Our own work, that goes on elsewhere.
+    Ourselves,
     Operator,
 }
 
@@ -75,6 +81,7 @@ impl Hint {
             What::Note { merge_request, note } => format!("note/{merge_request}/{note}"),
             What::MergeRequest { iid } => format!("merge-request/{iid}"),
             What::Deployment { id } => format!("deployment/{id}"),
+            What::Environment { name } => format!("environment/{name}"),
             What::Promotion { id } => format!("promotion/{id}"),
         };
         format!("{}/{object}", self.project)
@@ -90,7 +97,8 @@ impl Hint {
             | What::Tag { .. }
             | What::Release { .. }
             | What::MergeRequest { .. }
-            | What::Deployment { .. } => self.project.to_string(),
+            | What::Deployment { .. }
+            | What::Environment { .. } => self.project.to_string(),
         }
     }
 }
@@ -109,6 +117,8 @@ pub enum Event {
     Promotion(PromotionId),
     /// Something was deployed.
     Deployment(Deployment),
+    /// It is time to see what an environment runs.
+    Environment(EnvironmentName),
     /// Nothing to do: a kind of object that starts no work.
     Quiet,
 }
@@ -163,10 +173,11 @@ impl Event {
             }
             Self::Note { merge_request, note } => answer(merge_request, note, ourselves, moment),
             Self::Promotion(id) => vec![Task::Promote { id: id.clone() }],
+            Self::Environment(name) if watched.environments.contains(name) => vec![Task::Observe { environment: name.clone() }],
             Self::Deployment(deployment) if watched.environments.iter().any(|watched| watched.0 == deployment.environment) => {
                 vec![Task::Observe { environment: EnvironmentName(deployment.environment.clone()) }]
             }
-            Self::Tag(_) | Self::Release(_) | Self::Deployment(_) | Self::Quiet => vec![],
+            Self::Tag(_) | Self::Release(_) | Self::Deployment(_) | Self::Environment(_) | Self::Quiet => vec![],
         }
     }
 }

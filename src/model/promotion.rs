@@ -236,7 +236,7 @@ pub struct Standing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepStanding {
     pub act: Act,
-    /// The newest intent.
+    /// The first intent: whatever any run started was started after it.
     pub began: Option<Timestamp>,
     pub did: Option<(Left, Timestamp)>,
 }
@@ -274,7 +274,7 @@ impl Standing {
             }
             PromotionEvent::Began { step } => {
                 if let Some(step) = self.steps.get_mut(step) {
-                    step.began = Some(at);
+                    step.began = step.began.or(Some(at));
                 }
             }
             PromotionEvent::Did { step, left } => {

@@ -166,6 +166,11 @@ impl Ledger {
         Ok(std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()))
     }
 
+    /// Whether a command of this note was taken with [`Ledger::begin_command`].
+    pub async fn command_taken(&self, note: (&ProjectKey, MergeRequestIid, NoteId)) -> Result<bool, LedgerError> {
+        Ok(self.store.get(Space::Command, &index::command(note.0, note.1, note.2)).await?.is_some())
+    }
+
     /// Until when everything of a project was looked at. Not a record: losing it only looks again.
     pub async fn cursor(&self, project: &ProjectKey) -> Result<Option<Timestamp>, LedgerError> {
         let Some(text) = self.store.get(Space::Cursor, &project.to_string()).await? else { return Ok(None) };

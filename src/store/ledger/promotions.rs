@@ -51,6 +51,16 @@ impl Ledger {
     /// Adds what happened. Nothing is added to one that ended or was never opened; `false` then. [`PromotionEvent::Opened`] is
     /// [`Self::open_promotion`]'s alone, and is not added either. Fails for anything but an end where [`MAX_EVENTS`] are there.
     pub async fn add_to_promotion(&self, id: &PromotionId, event: PromotionEvent, at: Timestamp) -> Result<bool, LedgerError> {
+        self.add(id, None, event, at).await
+    }
+
+    /// The same, only if it still stands on as many events as [`Self::promotion_at`] told: `false` when anybody added one since. So of
+    /// two runs that both hold themselves for the only one, one goes on (SR-21).
+    pub async fn go_on(&self, id: &PromotionId, seen: usize, event: PromotionEvent, at: Timestamp) -> Result<bool, LedgerError> {
+        self.add(id, Some(seen), event, at).await
+    }
+
+    async fn add(&self, id: &PromotionId, seen: Option<usize>, event: PromotionEvent, at: Timestamp) -> Result<bool, LedgerError> {
         if matches!(event, PromotionEvent::Opened { .. }) {
             return Ok(false);
         }
@@ -60,6 +70,9 @@ impl Ledger {
         loop {
             let events = self.events(id, MAX_EVENTS + 1).await?;
             let full = events.len() >= MAX_EVENTS;
+            if seen.is_some_and(|seen| seen != events.len()) {
+                return Ok(false);
+            }
             if !Standing::of(events).is_some_and(|standing| standing.is_open()) {
                 return Ok(false);
             }
@@ -75,6 +88,14 @@ impl Ledger {
     pub async fn promotion(&self, id: &PromotionId) -> Result<Option<Standing>, LedgerError> {
         self.follow().await?;
         self.standing(id).await
+    }
+
+    /// A promotion, and on how many events it stands.
+    pub async fn promotion_at(&self, id: &PromotionId) -> Result<Option<(Standing, usize)>, LedgerError> {
+        self.follow().await?;
+        let events = self.events(id, MAX_EVENTS + 1).await?;
+        let seen = events.len();
+        Ok(Standing::of(events).map(|standing| (standing, seen)))
     }
 
     /// Those of an environment, newest first, at most `limit`.
