@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 
+use gitlab::api::common::NameOrId;
 use gitlab::api::endpoint_prelude::{BodyError, Endpoint, JsonParams, Method, QueryParams};
 
-use crate::model::gitlab::{DiscussionId, MergeRequestIid, NoteId, ProjectId};
-use crate::model::{Digest, Timestamp};
+use crate::model::gitlab::{DiscussionId, MergeRequestIid, NoteId, ProjectId, UserId};
+use crate::model::{Digest, EnvironmentName, Timestamp};
 
 /// An endpoint given by its path.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,4 +105,14 @@ pub fn merge_requests_updated_after(project: ProjectId, since: Timestamp) -> Bui
 
 fn newest_since(since: Timestamp) -> Vec<(&'static str, String)> {
     vec![("updated_after", since.to_string()), ("order_by", "updated_at".into()), ("sort", "desc".into())]
+}
+
+/// [An environment's protection](https://docs.gitlab.com/api/protected_environments/#get-a-single-protected-environment) (Premium).
+pub fn protected_environment(project: ProjectId, name: &EnvironmentName) -> Built {
+    Ok(get(format!("projects/{project}/protected_environments/{}", escaped(&name.0))))
+}
+
+/// [A member of a group or of one above it](https://docs.gitlab.com/api/group_members/).
+pub fn group_member_of_all(group: NameOrId<'_>, user: UserId) -> Built {
+    Ok(get(format!("groups/{group}/members/all/{user}")))
 }
