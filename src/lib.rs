@@ -11,6 +11,7 @@
 //! | [`render`] | every word that is said to people | model, verdict, effects, commands |
 //! | [`event`] | hint, event, task | the above |
 //! | [`gitlab_client`] | one bounded connection to a GitLab, shared by facts and effects | model, verdict |
+//! | [`registry_client`] | one bounded connection to a registry, shared by facts and effects | model, verdict |
 //! | [`facts`] | looks outside, never decides | model, verdict, event |
 //! | [`store`] | queue, keyed state, ledger | model, event, verdict, effects |
 //! | [`delivery`] | how work arrives | model, event, store, render |
@@ -33,6 +34,7 @@ pub mod event;
 pub mod facts;
 pub mod gitlab_client;
 pub mod model;
+pub mod registry_client;
 pub mod render;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
