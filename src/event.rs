@@ -8,6 +8,7 @@ use crate::model::gitlab::{
     ProjectKey, Release, Tag, UserId,
 };
 use crate::model::project::WatchedProject;
+pub use crate::model::promotion::COMMAND_AGE;
 use crate::model::promotion::PromotionId;
 use crate::model::{EnvironmentName, Timestamp};
 
@@ -152,9 +153,6 @@ pub struct Moment {
     /// outlasts the age of commands was young when it began: neither may lose an answer.
     pub begun: bool,
 }
-
-/// Commands older than this expire unexecuted (SR-06).
-pub const COMMAND_AGE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
 
 impl Event {
     /// What to do about it. Pure; chat is parsed here.

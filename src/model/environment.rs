@@ -74,6 +74,26 @@ impl Default for Allow {
     }
 }
 
+impl Allow {
+    /// Who that is, in words for somebody who may not. The names of roles are
+    /// [GitLab's](https://docs.gitlab.com/api/access_requests/#valid-access-levels).
+    pub fn who(&self) -> String {
+        let role = match self.role {
+            10 => "the role Guest".into(),
+            15 => "the role Planner".into(),
+            20 => "the role Reporter".into(),
+            30 => "the role Developer".into(),
+            MAINTAINER => "the role Maintainer".into(),
+            50 => "the role Owner".into(),
+            other => format!("access level {other}"),
+        };
+        match self.groups.as_slice() {
+            [] => role,
+            groups => format!("group {}", groups.join(" or group ")),
+        }
+    }
+}
+
 /// One thing that a promotion does. Each is idempotent, with its intent recorded before and its outcome read back after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
@@ -143,4 +163,17 @@ pub struct Freeze {
     pub until: Timestamp,
     /// Why, in the operator's words.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_is_said_by_role_or_by_group() {
+        let who = |role, groups: &[&str]| Allow { role, groups: groups.iter().map(|group| (*group).into()).collect() }.who();
+        assert_eq!(Allow::default().who(), "the role Maintainer");
+        assert_eq!((who(30, &[]), who(45, &[])), ("the role Developer".into(), "access level 45".into()));
+        assert_eq!(who(40, &["shop/release", "ops"]), "group shop/release or group ops");
+    }
 }

@@ -10,6 +10,9 @@ use super::environment::Environment;
 use super::gitlab::{CommitSha, DeploymentId, DiscussionId, GitRef, JobId, MergeRequestIid, NoteId, PipelineId, ProjectKey, UserId};
 use super::{Digest, EnvironmentName, PinnedImage, Repository, Timestamp};
 
+/// Commands older than this expire unexecuted (SR-06).
+pub const COMMAND_AGE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
+
 /// Names one promotion. It is made of the note that asked and the command's place in it, so that a command that is read twice, by
 /// whichever replica, is one promotion.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

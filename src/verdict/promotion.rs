@@ -1,11 +1,18 @@
 //! May this be promoted? Facts in, bars out; pure like the rest of this part. An image's own verdict is one of the facts.
+//!
+//! What is not known is never taken for a yes: a right that could not be read, a verdict that did not pass, a release of which an
+//! image is missing each are a bar.
+
+mod rule;
+mod weigh;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Looked, Policy, Problem, Verdict, Why};
+pub use rule::rule_digest;
+pub use weigh::{clear, is_second, weigh};
+
+use super::{Clearance, Looked, Problem, Rank, Verdict, Why};
 use crate::model::environment::Environment;
-use crate::model::gitlab::UserId;
-use crate::model::project::WatchedProject;
 use crate::model::promotion::{Direction, Person, PromotionId};
 use crate::model::{Digest, EnvironmentName, PinnedImage, Timestamp};
 
@@ -143,6 +150,56 @@ impl Bar {
             Self::Image { problem, .. } | Self::NoImage { problem, .. } => problem.code(),
         }
     }
+
+    /// Its place in the order of the headline. A missing approval comes last: it is worth asking for only where nothing else is wrong.
+    pub fn rank(&self) -> Rank {
+        match self {
+            // While the switch is on, nobody may.
+            Self::Rights { .. } | Self::Halted { .. } => Rank::Rights,
+            Self::Unavailable { .. } => Rank::CouldNotCheck,
+            Self::Changed { .. } | Self::Drift { .. } => Rank::Tampered,
+            Self::Frozen { .. } | Self::Locked { .. } | Self::Expired { .. } | Self::NotStaged { .. } | Self::Step { .. } => {
+                Rank::WrongPath
+            }
+            Self::NoAction { .. } | Self::SecondPerson { .. } => Rank::Missing,
+            Self::Image { problem, .. } | Self::NoImage { problem, .. } => problem.rank(),
+        }
+    }
+
+    /// Whether an environment that is only observed lets it pass. That is what policy asks of an image and of its way: a freeze, the
+    /// environment before, and problems of the image that speak of no tampering. Never who may and who else must agree, never the
+    /// halt switch, the lock, the age of a command, a change since it was accepted, what could not be checked, or an image of which no
+    /// digest is known.
+    fn may_be_observed(&self) -> bool {
+        match self {
+            Self::Frozen { .. } | Self::NotStaged { .. } => true,
+            Self::Image { problem, .. } => match problem.rank() {
+                Rank::WrongPath | Rank::Missing => true,
+                Rank::Rights | Rank::CouldNotCheck | Rank::Tampered => false,
+            },
+            Self::Rights { .. }
+            | Self::SecondPerson { .. }
+            | Self::Halted { .. }
+            | Self::Locked { .. }
+            | Self::Expired { .. }
+            | Self::Changed { .. }
+            | Self::NoAction { .. }
+            | Self::Step { .. }
+            | Self::Drift { .. }
+            | Self::Unavailable { .. }
+            | Self::NoImage { .. } => false,
+        }
+    }
+}
+
+/// What may go on; made by [`clear`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cleared {
+    /// One for every image, in the order of the verdicts.
+    pub clearances: Vec<Clearance>,
+    /// What would block and does not, because the environment is only observed. Where this is not empty nothing may be attested: a
+    /// summary would say that policy is met.
+    pub observed: Vec<Bar>,
 }
 
 /// The answer: every bar, the one for the headline first; and what is only said.
@@ -156,20 +213,5 @@ pub struct Weighed {
     pub waits_for_approval: bool,
 }
 
-/// Decides. Every bar is found, not only the first.
-pub fn weigh(facts: &PromotionFacts) -> Weighed {
-    let _ = facts;
-    Weighed { bars: vec![], observed: vec![], waits_for_approval: false }
-}
-
-/// SHA-256 over everything that is demanded of a promotion: the policy, the project with its images and trusted signers, and the
-/// environment. A command and an approval are bound to it.
-pub fn rule_digest(policy: &Policy, project: &WatchedProject, environment: &Environment) -> Digest {
-    let _ = (policy, project, environment);
-    Digest::of(b"")
-}
-
-/// Whether an approval by this person may count beside the requester's own.
-pub fn is_second(requester: UserId, approver: UserId) -> bool {
-    requester != approver
-}
+#[cfg(test)]
+mod tests;
