@@ -104,7 +104,7 @@ impl Bot {
                     self.answer(rule, &answer::Asked { project: &hint.project, merge_request: &merge_request, note: &note }, &said).await?
                 }
                 Task::Promote { id } => self.promote(rule, &hint.project, &id).await?,
-                Task::Observe { environment } => self.observe(rule, &hint.project, &environment).await?,
+                Task::Observe { environment } => self.observe(&hint.project, &environment).await?,
             };
             if let Handled::Later(why) = ended {
                 handled = Handled::Later(why);

@@ -160,15 +160,17 @@ impl Bot {
             Command::Verify(target) => self.answer_verify(rule, asked, target.as_ref()).await,
             Command::Promote { environment, target, dry_run } => {
                 let direction = Direction::Promote;
-                self.answer_promote(rule, asked, &Wanted { place, direction, environment, target: target.as_ref(), dry_run: *dry_run }).await
+                self.answer_promote(rule, asked, &Wanted { place, direction, environment, target: target.as_ref(), dry_run: *dry_run })
+                    .await
             }
             Command::Rollback { environment, target, dry_run } => {
                 let direction = Direction::Rollback;
-                self.answer_promote(rule, asked, &Wanted { place, direction, environment, target: target.as_ref(), dry_run: *dry_run }).await
+                self.answer_promote(rule, asked, &Wanted { place, direction, environment, target: target.as_ref(), dry_run: *dry_run })
+                    .await
             }
             Command::Status(environment) => self.answer_status(rule, asked, environment.as_deref()).await,
-            Command::Approve => self.answer_approve(rule, asked).await,
-            Command::Cancel => self.answer_cancel(rule, asked).await,
+            Command::Approve => self.answer_approve(asked).await,
+            Command::Cancel => self.answer_cancel(asked).await,
         }
     }
 

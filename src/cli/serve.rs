@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, complain};
-use crate::bot::{Bot, CaughtUp, Handled, Rule, Turns, Watch};
+use crate::bot::{Bot, CaughtUp, Handled, Inbox, Rule, Turns, Watch};
 use crate::config::{Config, LogFormat};
 use crate::delivery::metrics::Metrics;
 use crate::delivery::{http, log, queue, schedule};
@@ -90,7 +90,26 @@ pub fn assemble(config: &Config, ledger: Ledger, metrics: &Arc<Metrics>) -> Resu
             judged: Box::new(move |outcome| judged.verdict(outcome.word())),
             effect_failed: Box::new(move |effect| failed.effect_failure(effect)),
         },
+        inbox: Box::new(Nobody),
+        public_url: config.server.public_url.to_string(),
     })
+}
+
+/// The inbox of a bot without a queue: the command line's, which promotes nothing.
+struct Nobody;
+
+#[async_trait]
+impl Inbox for Nobody {
+    async fn push(&self, hint: &Hint) -> Result<(), String> {
+        Err(format!("nobody works on {} here", hint.key()))
+    }
+}
+
+#[async_trait]
+impl Inbox for queue::Queue {
+    async fn push(&self, hint: &Hint) -> Result<(), String> {
+        queue::Queue::push(self, hint).await.map_err(|fault| fault.to_string())
+    }
 }
 
 /// Starts the bot: store, workers, catch-up poll and HTTP.
@@ -104,8 +123,8 @@ pub async fn start_at(config: Config, pace: queue::Pace) -> Result<Running, Cann
     let store = store::open(&config.store).await.map_err(|fault| cannot(&fault))?;
     let ledger = Ledger::open(store.clone()).await.map_err(|fault| cannot(&fault))?;
     let metrics = Arc::new(Metrics::default());
-    let bot = Arc::new(assemble(&config, ledger, &metrics)?);
     let queue = queue::Queue::new(store, metrics.clone());
+    let bot = Arc::new(Bot { inbox: Box::new(queue.clone()), ..assemble(&config, ledger, &metrics)? });
     let face = http::Face::new(&config.server, queue.clone())
         .map_err(|unusable| CannotStart(unusable.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
     let listener = tokio::net::TcpListener::bind(config.server.listen)

@@ -3,6 +3,7 @@
 use super::super::{Bot, Handled, Rule, Stopped};
 use crate::effects::{Effect, Emoji};
 use crate::event::What;
+use crate::model::environment::Environment;
 use crate::model::gitlab::ProjectKey;
 use crate::model::promotion::{AskedIn, Ending, Promotion, PromotionEvent, PromotionId, Standing};
 use crate::model::{EnvironmentName, Timestamp};
@@ -28,7 +29,7 @@ impl Bot {
     /// Ends one that is open for longer than it may be, whoever finds it; its own lane tells of it.
     pub(in crate::bot) async fn lapse(&self, standing: &Standing) -> Result<(), Stopped> {
         let promotion = &standing.promotion;
-        let ending = self.lapsed(standing);
+        let ending = lapsed(standing);
         self.ledger.add_to_promotion(&promotion.id, PromotionEvent::Ended { ending }, Timestamp::now()).await?;
         self.push(&promotion.project, What::Promotion { id: promotion.id.clone() }).await
     }
@@ -38,17 +39,25 @@ impl Bot {
         let Some((ending, _)) = &standing.ended else { return Ok(Handled::Done) };
         let promotion = &standing.promotion;
         tracing::info!(promotion = %promotion.id, environment = %promotion.environment.name, release = promotion.release, ?ending, "promotion ended");
-        let closing = match ending {
-            Ending::Promoted => Emoji::WhiteCheckMark,
-            Ending::Stopped { .. } | Ending::NotConverged { .. } | Ending::Cancelled { .. } => Emoji::X,
-        };
         let runs = self.runs(&promotion.project, &promotion.environment.name).await?;
-        let body = self.words_of_end(rule, standing, runs.first()).await?;
-        self.follow_up(promotion, "end", body, Some(closing)).await?;
-        for release in self.touched(promotion, &runs) {
+        match ending {
+            Ending::Promoted => self.say_end(rule, standing, runs.first(), Emoji::WhiteCheckMark).await?,
+            Ending::Stopped { .. } | Ending::NotConverged { .. } => self.say_end(rule, standing, runs.first(), Emoji::X).await?,
+            // Whoever cancelled it has been answered.
+            Ending::Cancelled { .. } => {
+                let (project, AskedIn { merge_request, note, .. }) = (promotion.project.clone(), promotion.asked_in.clone());
+                self.perform(Effect::React { project, merge_request, note, emoji: Emoji::X }).await?;
+            }
+        }
+        for release in touched(promotion, &runs) {
             self.push(&promotion.project, What::Tag { name: release }).await?;
         }
         Ok(Handled::Done)
+    }
+
+    async fn say_end(&self, rule: &Rule, standing: &Standing, runs: Option<&Standing>, closing: Emoji) -> Result<(), Stopped> {
+        let body = self.words.promotion_end(standing, runs, self.audience(rule).await?);
+        self.follow_up(&standing.promotion, "end", body, Some(closing)).await
     }
 
     /// A later word in the thread that asked. Said once.
@@ -76,10 +85,26 @@ impl Bot {
         found.retain(|standing| standing.promoted_at().is_some());
         Ok(found)
     }
+}
 
-    /// The releases of which something is written that is not true any more: this one, and the one whose place it took.
-    fn touched(&self, promotion: &Promotion, runs: &[Standing]) -> Vec<String> {
-        let other = runs.iter().map(|standing| &standing.promotion.release).find(|release| **release != promotion.release);
-        [Some(promotion.release.clone()), other.cloned()].into_iter().flatten().collect()
+/// The releases of which something is written that is not true any more: this one, and the one whose place it took.
+fn touched(promotion: &Promotion, runs: &[Standing]) -> Vec<String> {
+    let other = runs.iter().map(|standing| &standing.promotion.release).find(|release| **release != promotion.release);
+    [Some(promotion.release.clone()), other.cloned()].into_iter().flatten().collect()
+}
+
+/// How one ends that is open for too long.
+fn lapsed(standing: &Standing) -> Ending {
+    let Environment { approval_age, converge_within, .. } = &standing.promotion.environment;
+    let stopped = |reason| Ending::Stopped { code: "CS-EXPIRED".into(), reason };
+    if standing.waiting_since.is_some() {
+        return Ending::NotConverged { reason: format!("what was started did not end within {converge_within:#}") };
     }
+    if standing.cleared_at.is_some() {
+        return stopped(format!("it was not done within {converge_within:#}"));
+    }
+    if standing.approvals.is_empty() && standing.promotion.environment.second_person {
+        return stopped(format!("nobody approved it within {approval_age:#}"));
+    }
+    stopped("it could not be decided in time".into())
 }

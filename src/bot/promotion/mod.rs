@@ -5,18 +5,16 @@ mod arrival;
 mod ending;
 mod observe;
 mod plan;
-mod say;
 mod steps;
 mod wake;
 mod weigh;
 
-pub(super) use say::{About as SaidOf, Preview};
 pub(super) use weigh::{Case, Decided};
 
 use super::{Bot, Handled, Rule, Stopped};
 use crate::model::Timestamp;
 use crate::model::gitlab::ProjectKey;
-use crate::model::promotion::{Ending, PromotionEvent, PromotionId, Standing};
+use crate::model::promotion::{Act, Ending, PromotionEvent, PromotionId, Standing};
 use crate::verdict::promotion::Bar;
 use plan::{Said, plan};
 use steps::Went;
@@ -75,7 +73,7 @@ impl Bot {
             match self.planned(rule, &standing, &decided) {
                 Ok(plan) => {
                     let cleared = PromotionEvent::Cleared { verdicts: decided.verdicts.clone(), plan };
-                    if !self.record(run, cleared).await? {
+                    if !self.advance(run, cleared).await? {
                         return Ok(overtaken());
                     }
                 }
@@ -85,7 +83,7 @@ impl Bot {
         self.do_steps(rule, run, &decided).await
     }
 
-    fn planned(&self, rule: &Rule, standing: &Standing, decided: &Decided) -> Result<Vec<crate::model::promotion::Act>, Bar> {
+    fn planned(&self, rule: &Rule, standing: &Standing, decided: &Decided) -> Result<Vec<Act>, Bar> {
         let project_url = decided.facts.verdicts.iter().find_map(|verdict| verdict.subject.project_url.clone()).unwrap_or_default();
         let said = Said {
             verifier: &self.public_url,
@@ -94,15 +92,16 @@ impl Bot {
             approved_by: standing.approvals.iter().map(|(person, _)| person.clone()).collect(),
         };
         let environment = &standing.promotion.environment.name;
-        plan(&standing.promotion, &rule.watched, &said).map_err(|reason| Bar::Step {
-            action: "copy".into(),
-            environment: environment.clone(),
-            reason,
-        })
+        let plan = plan(&standing.promotion, &rule.watched, &said).map(|mut acts| {
+            // A summary would say that policy is met.
+            acts.retain(|act| decided.weighed.observed.is_empty() || !matches!(act, Act::Attest { .. }));
+            acts
+        });
+        plan.map_err(|reason| Bar::Step { action: "copy".into(), environment: environment.clone(), reason })
     }
 
     /// Records what this run is about to do; `false` if anybody else recorded something since it last looked.
-    async fn record(&self, run: &mut Run, event: PromotionEvent) -> Result<bool, Stopped> {
+    async fn advance(&self, run: &mut Run, event: PromotionEvent) -> Result<bool, Stopped> {
         let id = run.standing.promotion.id.clone();
         if !self.ledger.go_on(&id, run.seen, event, Timestamp::now()).await? {
             return Ok(false);
@@ -115,7 +114,7 @@ impl Bot {
     }
 
     fn stopped_by(&self, bar: &Bar) -> Ending {
-        Ending::Stopped { code: bar.code().into(), reason: self.reason(bar) }
+        Ending::Stopped { code: bar.code().into(), reason: self.words.promotion_reason(bar) }
     }
 }
 

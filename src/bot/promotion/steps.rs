@@ -27,7 +27,7 @@ impl Bot {
     /// Does every step that is not done. Only a run that holds clearances for all images gets here: all images of a release, or none.
     pub(super) async fn do_steps(&self, rule: &Rule, run: &mut Run, decided: &Decided) -> Result<Went, Stopped> {
         let environment = run.standing.promotion.environment.name.clone();
-        let Some(clearances) = decided.clearances(&environment) else {
+        let Some(clearances) = decided.clearances() else {
             return Ok(Went::Later("an image of the release did not pass".into()));
         };
         for step in 0..run.standing.steps.len() {
@@ -43,7 +43,7 @@ impl Bot {
             // Of this run or of one before: whatever was started was started after it.
             let began_before = run.standing.steps[step].began;
             let now = Timestamp::now();
-            if !self.record(run, PromotionEvent::Began { step }).await? || Timestamp::now().duration_since(now) > FRESH {
+            if !self.advance(run, PromotionEvent::Began { step }).await? || Timestamp::now().duration_since(now) > FRESH {
                 return Ok(overtaken());
             }
             let (promotion, act) = (&run.standing.promotion, &run.standing.steps[step].act);
@@ -69,7 +69,7 @@ impl Bot {
             let Some(now) = self.run(&id).await?.filter(|now| now.standing.is_open()) else { return Ok(overtaken()) };
             *run = now;
         }
-        if self.record(run, PromotionEvent::Waiting).await? { Ok(Went::On) } else { Ok(overtaken()) }
+        if self.advance(run, PromotionEvent::Waiting).await? { Ok(Went::On) } else { Ok(overtaken()) }
     }
 
     /// Halt switch, freeze, rights and the command itself, just before each step (SR-07, SR-21).

@@ -26,8 +26,9 @@ fn waits_for(standing: &Standing, event: &Event) -> bool {
         Event::Pipeline(pipeline) => begun.into_iter().any(|step| match (&step.act, &step.did) {
             (Act::PlayJob { pipeline: of, .. }, _) => *of == pipeline.id,
             (Act::StartPipeline { .. }, Some((Left::Pipeline { id }, _))) => *id == pipeline.id,
-            (Act::StartPipeline { .. }, _)
-            | (Act::Retag { .. } | Act::Copy { .. } | Act::Deployment { .. } | Act::Attest { .. }, _) => false,
+            (Act::StartPipeline { .. }, _) | (Act::Retag { .. } | Act::Copy { .. } | Act::Deployment { .. } | Act::Attest { .. }, _) => {
+                false
+            }
         }),
         Event::Deployment(deployment) => standing.has_begun() && standing.promotion.environment.name.0 == deployment.environment,
         Event::Tag(_) | Event::Release(_) | Event::Note { .. } | Event::Promotion(_) | Event::Environment(_) | Event::Quiet => false,

@@ -1,14 +1,15 @@
 //! Everything that a promotion is decided on, looked at anew each time.
 
+use uuid::Uuid;
+
 use super::super::{Bot, Rule, Stopped, seen};
 use crate::model::environment::Environment;
-use crate::model::gitlab::{CommitSha, PipelineId, ProjectKey};
+use crate::model::gitlab::{CommitSha, JobId, PipelineId, ProjectKey};
 use crate::model::project::WatchedImage;
 use crate::model::promotion::{Act, AskedIn, Direction, Left, Person, PromotionId, Standing};
-use crate::model::{Digest, EnvironmentName, PinnedImage, Timestamp};
-use crate::verdict::promotion::{Bar, Holder, PromotionFacts, Right, Staged, Weighed, rule_digest, weigh};
+use crate::model::{Digest, PinnedImage, Timestamp};
+use crate::verdict::promotion::{Bar, Holder, PromotionFacts, Right, Staged, Weighed, clear, rule_digest, weigh};
 use crate::verdict::{About, Clearance, Looked, PipelineFault, Problem, Question, Rank, Verdict};
-use uuid::Uuid;
 
 /// Promotions to an environment that are searched for one that put a digest there: those of years.
 const BACK: usize = 200;
@@ -19,8 +20,6 @@ pub(in crate::bot) struct Case<'a> {
     pub id: &'a PromotionId,
     pub direction: Direction,
     pub environment: &'a Environment,
-    /// The Git tag.
-    pub release: &'a str,
     /// Each image of the release, with what is asked about it.
     pub images: Vec<(WatchedImage, About)>,
     pub requested_by: &'a Person,
@@ -60,9 +59,9 @@ impl Decided {
         }
     }
 
-    /// The clearances, one for each image; `None` unless every image passed.
-    pub fn clearances(&self, environment: &EnvironmentName) -> Option<Vec<Clearance>> {
-        self.facts.verdicts.iter().map(|verdict| verdict.clear(environment)).collect()
+    /// The clearances, one for each image; `None` unless nothing bars it.
+    pub fn clearances(&self) -> Option<Vec<Clearance>> {
+        clear(&self.facts).ok().map(|cleared| cleared.clearances)
     }
 
     /// Every image, with its short name; `None` unless each is known.
@@ -161,7 +160,7 @@ impl Bot {
 
     /// The job of the release pipeline that an earlier step of ours started, while it runs: because of it that pipeline has not
     /// ended, and the images are judged as for a deploy job that asks by itself.
-    async fn own_running_job(&self, case: &Case<'_>) -> Result<Option<crate::model::gitlab::JobId>, Stopped> {
+    async fn own_running_job(&self, case: &Case<'_>) -> Result<Option<JobId>, Stopped> {
         let Some(standing) = case.accepted else { return Ok(None) };
         for step in &standing.steps {
             let (Act::PlayJob { .. }, Some((Left::Job { id }, _))) = (&step.act, &step.did) else { continue };
@@ -235,9 +234,7 @@ impl Bot {
         let about = |image: &WatchedImage| {
             let accepted = promotion.images.iter().find(|(_, pinned)| pinned.repository == image.repository);
             match (promotion.direction, accepted) {
-                (Direction::Rollback, Some((_, pinned))) => {
-                    About::Image { digest: pinned.digest, tag: Some(promotion.release.clone()) }
-                }
+                (Direction::Rollback, Some((_, pinned))) => About::Image { digest: pinned.digest, tag: Some(promotion.release.clone()) },
                 (Direction::Promote, _) | (Direction::Rollback, None) => About::Release { tag: promotion.release.clone() },
             }
         };
@@ -246,7 +243,6 @@ impl Bot {
             id: &promotion.id,
             direction: promotion.direction,
             environment: &promotion.environment,
-            release: &promotion.release,
             images: rule.watched.images.iter().map(|image| (image.clone(), about(image))).collect(),
             requested_by: &promotion.requested_by,
             requested_at: promotion.requested_at,
