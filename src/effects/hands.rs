@@ -133,7 +133,7 @@ impl Hands {
         }
     }
 
-    fn hand(&self, project: &ProjectKey) -> Result<&Hand, NotDone> {
+    pub(super) fn hand(&self, project: &ProjectKey) -> Result<&Hand, NotDone> {
         let unknown = || NotDone::Never(format!("no GitLab named {} is configured", project.instance));
         self.by_instance.get(&project.instance).ok_or_else(unknown)
     }

@@ -99,13 +99,27 @@ fn message(json: &serde_json::Value) -> String {
     let value = json.get("message").or_else(|| json.get("error"));
     match value {
         Some(serde_json::Value::String(text)) => short(text),
+        Some(serde_json::Value::Object(fields)) => short(&fields.iter().map(field).collect::<Vec<_>>().join("; ")),
         Some(other) => short(&other.to_string()),
         None => String::new(),
     }
 }
 
+/// `{"name": ["is too long"]}` as `name is too long`; what is said of the whole (`base`) stands alone.
+fn field((name, said): (&String, &serde_json::Value)) -> String {
+    let said = match said {
+        serde_json::Value::Array(all) => all.iter().map(text).collect::<Vec<_>>().join(", "),
+        one => text(one),
+    };
+    if name == "base" { said } else { format!("{name} {said}") }
+}
+
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 /// One short line of printable characters.
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE_MAX).collect()
 }
 

@@ -334,3 +334,6 @@ impl Standing {
 fn after(moment: Timestamp, later: jiff::SignedDuration) -> Timestamp {
     moment.checked_add(later).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests;

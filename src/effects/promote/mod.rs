@@ -1,5 +1,10 @@
 //! What a promotion changes outside; one file an action. Nothing here runs without a [`Clearance`] for the very image.
 
+mod ci;
+mod deployment;
+mod play_job;
+mod start_pipeline;
+
 use super::{Hands, NotDone};
 use crate::model::Timestamp;
 use crate::model::gitlab::ProjectKey;
@@ -26,14 +31,19 @@ impl Hands {
         act: &Act,
         began_before: Option<Timestamp>,
     ) -> Result<Left, NotDone> {
-        let _ = (clearances, place, began_before);
+        let step = || Ok::<_, NotDone>(ci::Step { hand: self.hand(place.project)?, place, clearances, began_before });
         match act {
-            Act::Retag { .. }
-            | Act::Copy { .. }
-            | Act::PlayJob { .. }
-            | Act::StartPipeline { .. }
-            | Act::Deployment { .. }
-            | Act::Attest { .. } => Err(NotDone::Never(format!("{} is not there yet", act.word()))),
+            Act::PlayJob { pipeline, job, carrier, values } => {
+                let which = play_job::Which { pipeline: *pipeline, job };
+                play_job::play(&step()?, which, ci::Given { carrier: *carrier, values }).await
+            }
+            Act::StartPipeline { git_ref, carrier, values } => {
+                start_pipeline::start(&step()?, git_ref, ci::Given { carrier: *carrier, values }).await
+            }
+            Act::Deployment { environment, sha, git_ref } => {
+                deployment::record(&step()?, deployment::What { environment, sha, git_ref }).await
+            }
+            Act::Retag { .. } | Act::Copy { .. } | Act::Attest { .. } => Err(NotDone::Never(format!("{} is not there yet", act.word()))),
         }
     }
 }
