@@ -16,6 +16,7 @@ use crate::config::{Config, LogFormat};
 use crate::delivery::metrics::Metrics;
 use crate::delivery::{http, log, queue, schedule};
 use crate::effects::Hands;
+use crate::effects::promote::{self, Promoter, attest::SigningSettings};
 use crate::event::Hint;
 use crate::facts::Looks;
 use crate::facts::gitlab::Gitlab;
@@ -80,8 +81,8 @@ pub fn assemble(config: &Config, ledger: Ledger, metrics: &Arc<Metrics>) -> Resu
         .collect();
     let (judged, failed) = (metrics.clone(), metrics.clone());
     Ok(Bot {
-        looks: Looks::new(readers, registry, roots),
-        hands: Hands::new(writers),
+        looks: Looks::new(readers, registry, roots).with_halt_file(config.promotions.halt_file.clone()),
+        hands: Hands::new(writers).with_promoter(promoter(config)?),
         ledger,
         words: Words::new().map_err(|fault| cannot(&fault))?,
         rules,
@@ -93,6 +94,19 @@ pub fn assemble(config: &Config, ledger: Ledger, metrics: &Arc<Metrics>) -> Resu
         inbox: Box::new(Nobody),
         public_url: config.server.public_url.to_string(),
     })
+}
+
+/// The hand for registries. One that promotions write to has a login of its own for that; the others are only copied from.
+fn promoter(config: &Config) -> Result<Promoter, CannotStart> {
+    let mut registries = config.registries.clone();
+    for registry in &mut registries {
+        if let Some(login) = config.promotions.push_logins.get(&registry.host) {
+            registry.login = Some(login.clone());
+        }
+    }
+    let signing = config.promotions.signing_key.clone();
+    let signing = signing.map(|key| SigningSettings { private_key_pem: key.pem, password: key.password });
+    Promoter::new(promote::Settings { registries, signing }).map_err(|fault| CannotStart(fault.to_string()))
 }
 
 /// The inbox of a bot without a queue: the command line's, which promotes nothing.

@@ -6,6 +6,7 @@ use gitlab::api::users::CurrentUser;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+use super::promote::Promoter;
 use super::{Done, Effect, NotDone, note, reaction, release_notes, status};
 use crate::gitlab_client::{CallError, GitlabClient};
 use crate::model::Timestamp;
@@ -18,6 +19,7 @@ pub(super) const TEXT_MAX: usize = 1_000_000;
 /// What changes GitLab: one hand for each instance.
 pub struct Hands {
     by_instance: BTreeMap<InstanceName, Hand>,
+    promoter: Option<Promoter>,
 }
 
 /// The hand for one instance.
@@ -43,7 +45,16 @@ pub(super) struct Author {
 impl Hands {
     pub fn new(clients: impl IntoIterator<Item = GitlabClient>) -> Self {
         let hand = |client: GitlabClient| (client.instance().clone(), Hand { client, me: OnceCell::new() });
-        Self { by_instance: clients.into_iter().map(hand).collect() }
+        Self { by_instance: clients.into_iter().map(hand).collect(), promoter: None }
+    }
+
+    /// The same hands, able to write to registries.
+    pub fn with_promoter(self, promoter: Promoter) -> Self {
+        Self { promoter: Some(promoter), ..self }
+    }
+
+    pub(super) fn promoter(&self) -> Result<&Promoter, NotDone> {
+        self.promoter.as_ref().ok_or_else(|| NotDone::Never("no registry is configured to be written to".into()))
     }
 
     /// What performing this effect would answer without writing anything; `None` where something would be written. The catch-up poll

@@ -47,7 +47,7 @@ impl Bot {
                 return Ok(overtaken());
             }
             let (promotion, act) = (&run.standing.promotion, &run.standing.steps[step].act);
-            let place = Place { project: &promotion.project, promotion: &promotion.id, step };
+            let place = Place { project: &promotion.project, promotion: &promotion.id, environment: &environment, step };
             match self.hands.step(&clearances, place, act, began_before).await {
                 Ok(left) => {
                     // A fact, whoever else wrote meanwhile.
