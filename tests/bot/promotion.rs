@@ -1,7 +1,13 @@
 //! Promotions, on the whole bot: the digest that moves, who may move it, and what stops it.
 
+mod bound;
+mod effects;
+mod stories;
+mod who;
+
 use countersign::model::Digest;
-use countersign::model::gitlab::NoteId;
+use countersign::model::gitlab::{NoteId, UserId};
+use countersign::sandbox::gitlab::state::Level;
 use countersign::sandbox::shop::IMAGE;
 
 use super::*;
@@ -69,4 +75,59 @@ async fn a_digest_moves_from_staging_to_production_and_the_end_is_told() {
     assert_eq!(world.replies(asked).len(), 2, "{:#?}", world.replies(asked));
     assert_eq!(world.registry.count("PUT /v2/shop/api/manifests/production"), 1);
     world.records().await;
+}
+
+/// Another Maintainer.
+fn maintainer(world: &World, name: &str) -> UserId {
+    let mut gitlab = world.gitlab.world();
+    let user = gitlab.add_user(name);
+    gitlab.add_member(world.project, user, Level::Maintainer);
+    user
+}
+
+/// Asks, and gets the answer that refuses with this code; nothing was written to the registry by it.
+async fn refused(world: &World, who: UserId, ask: &str, code: &str) -> String {
+    let before = world.registry.count("PUT /v2/*");
+    let asked = world.says_as(who, ask);
+    let reply = world.replied(asked, code).await;
+    closes(world, asked, "x").await;
+    world.settled().await;
+    assert_eq!(world.replies(asked).len(), 1, "{:#?}", world.replies(asked));
+    assert_eq!(world.registry.count("PUT /v2/*"), before, "{ask}: {code}");
+    assert!(open(world).await.is_empty(), "{ask}: nothing was opened");
+    reply
+}
+
+/// The open promotions.
+async fn open(world: &World) -> Vec<countersign::model::promotion::Standing> {
+    world.running().bot.ledger.open_promotions().await.unwrap()
+}
+
+/// Waits until no promotion is open.
+async fn ended(world: &World) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(25);
+    while !open(world).await.is_empty() {
+        assert!(std::time::Instant::now() < end, "still open: {:#?}", open(world).await);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    world.settled().await;
+}
+
+/// How often the tag of an environment was written.
+fn puts(world: &World, tag: &str) -> usize {
+    world.registry.count(&format!("PUT /v2/{IMAGE}/manifests/{tag}"))
+}
+
+/// The rule that asks for a second person.
+const SECOND: &str = "second_person = true\nactions = [{ action = \"retag\", tag = \"staging\" }]";
+
+/// A world in which Rita asked for staging, which waits for somebody else's approval; and who may give it.
+async fn waiting() -> (World, Digest, NoteId, UserId) {
+    let (world, digest) = released(setup_with(SECOND, PRODUCTION)).await;
+    let mara = maintainer(&world, "mara");
+    let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
+    closes(&world, asked, "hourglass").await;
+    world.settled().await;
+    assert_eq!(puts(&world, "staging"), 0, "nothing happens before the approval");
+    (world, digest, asked, mara)
 }
