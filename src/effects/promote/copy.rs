@@ -64,7 +64,8 @@ async fn gather(from: Side<'_>, image: Digest) -> Result<Found, NotDone> {
     while looked < found.order.len() {
         let turn: Vec<Digest> = found.order[looked..].to_vec();
         looked = found.order.len();
-        let children: BTreeSet<Digest> = turn.iter().map(|digest| found.children(*digest)).collect::<Result<Vec<_>, _>>()?.concat().into_iter().collect();
+        let children: BTreeSet<Digest> =
+            turn.iter().map(|digest| found.children(*digest)).collect::<Result<Vec<_>, _>>()?.concat().into_iter().collect();
         let new: Vec<Digest> = children.into_iter().filter(|child| !found.manifests.contains_key(child)).collect();
         let new: Vec<Manifest> = stream::iter(new).map(|child| from.held(child)).buffered(limits::AT_ONCE).try_collect().await?;
         for manifest in new {

@@ -84,7 +84,8 @@ impl Promoter {
 }
 
 async fn within(step: impl Future<Output = Result<Left, NotDone>>) -> Result<Left, NotDone> {
-    let late = || NotDone::Later(format!("the registry needs longer than {} s; what is done stays, and it goes on from there", STEP.as_secs()));
+    let late =
+        || NotDone::Later(format!("the registry needs longer than {} s; what is done stays, and it goes on from there", STEP.as_secs()));
     tokio::time::timeout(STEP, step).await.unwrap_or_else(|_| Err(late()))
 }
 

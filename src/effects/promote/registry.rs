@@ -155,9 +155,10 @@ impl Side<'_> {
         }
         let length = answer.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         match length {
-            Some(length) if length != blob.size => {
-                Err(NotDone::Never(format!("blob {} has {length} bytes in {}, and {} were announced", blob.digest, self.repository, blob.size)))
-            }
+            Some(length) if length != blob.size => Err(NotDone::Never(format!(
+                "blob {} has {length} bytes in {}, and {} were announced",
+                blob.digest, self.repository, blob.size
+            ))),
             Some(_) | None => Ok(true),
         }
     }
