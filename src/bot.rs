@@ -2,6 +2,8 @@
 
 mod answer;
 mod catch_up;
+mod memory;
+mod promotion;
 mod release;
 mod writing;
 
@@ -9,22 +11,23 @@ use async_trait::async_trait;
 pub use catch_up::{CaughtUp, Turns};
 
 use crate::effects::Hands;
-use crate::event::{Hint, Moment, Ourselves, Task};
-use crate::facts::{Looks, Memory};
-use crate::model::attestation::PreviousBase;
-use crate::model::gitlab::{CommitSha, InstanceName, PipelineId, ProjectKey};
+use crate::event::{Hint, Moment, Origin, Ourselves, Task, What};
+use crate::facts::Looks;
+use crate::facts::gitlab::Gitlab;
+use crate::model::gitlab::{InstanceName, ProjectKey};
 use crate::model::project::WatchedProject;
-use crate::model::{Digest, Repository, Timestamp};
+use crate::model::{Environment, Timestamp};
 use crate::render::{Audience, Words};
 use crate::store::ledger::{Ledger, LedgerError};
-use crate::verdict::facts::Sighting;
-use crate::verdict::{About, Facts, Looked, Outcome, Policy, Question, Service, Verdict, Why, WhyKind, judge};
+use crate::verdict::{About, Facts, Looked, Outcome, Policy, Question, Verdict, Why, judge};
 
 /// A project with what is demanded of it.
 #[derive(Debug, Clone)]
 pub struct Rule {
     pub watched: WatchedProject,
     pub policy: Policy,
+    /// The environments with their rules, in the order of promotion; those of `watched`.
+    pub environments: Vec<Environment>,
 }
 
 /// How a piece of work ended.
@@ -45,6 +48,17 @@ pub struct Bot {
     /// Whose turn it is to be looked at again.
     pub turns: Turns,
     pub watch: Watch,
+    /// Where our own further work is put.
+    pub inbox: Box<dyn Inbox>,
+    /// The URL we are known by: who verified, in what we sign.
+    pub public_url: String,
+}
+
+/// The way into the queue, for work that we give ourselves.
+#[async_trait]
+pub trait Inbox: Send + Sync {
+    /// Takes a hint; it is on durable storage when this returns, and the workers hear of it at once. The error is for the log.
+    async fn push(&self, hint: &Hint) -> Result<(), String>;
 }
 
 /// What the metrics hear of.
@@ -80,6 +94,7 @@ impl Bot {
         let Some(event) = seen(self.looks.reread(hint).await)? else { return Ok(Handled::Done) };
         let (event, begun) = self.as_taken(&hint.project, event).await?;
         let ourselves = self.ourselves(&hint.project.instance).await?;
+        self.wake(&hint.project, &event).await?;
         let mut handled = Handled::Done;
         let moment = Moment { now: Timestamp::now(), begun };
         for task in event.tasks(&rule.watched, &ourselves, moment) {
@@ -88,6 +103,8 @@ impl Bot {
                 Task::Answer { merge_request, note, said } => {
                     self.answer(rule, &answer::Asked { project: &hint.project, merge_request: &merge_request, note: &note }, &said).await?
                 }
+                Task::Promote { id } => self.promote(rule, &hint.project, &id).await?,
+                Task::Observe { environment } => self.observe(&hint.project, &environment).await?,
             };
             if let Handled::Later(why) = ended {
                 handled = Handled::Later(why);
@@ -134,11 +151,7 @@ impl Bot {
         if !self.rules.iter().any(|rule| rule.watched.instance == key.instance) {
             return Ok(None);
         }
-        let project = match self.looks.gitlab(&key.instance) {
-            Looked::Found(gitlab) => seen(gitlab.project_by_id(key.id).await)?,
-            Looked::Absent => None,
-            Looked::Unreachable(why) => return Err(Stopped::NotSeen(why)),
-        };
+        let project = seen(self.gitlab(&key.instance)?.project_by_id(key.id).await)?;
         // GitLab's paths ignore case; the configuration holds no two that differ in case alone.
         let of = |rule: &&Rule, path: &str| rule.watched.instance == key.instance && rule.watched.path.0.eq_ignore_ascii_case(path);
         Ok(project.and_then(|project| self.rules.iter().find(|rule| of(rule, &project.path.0))))
@@ -150,15 +163,21 @@ impl Bot {
     }
 
     async fn ourselves(&self, instance: &InstanceName) -> Result<Ourselves, Stopped> {
-        let gitlab = match self.looks.gitlab(instance) {
-            Looked::Found(gitlab) => gitlab,
-            Looked::Absent => return Err(Stopped::NotWritten(format!("no GitLab is configured as {instance}"))),
-            Looked::Unreachable(why) => return Err(Stopped::NotSeen(why)),
-        };
-        match seen(gitlab.whoami().await)? {
+        match seen(self.gitlab(instance)?.whoami().await)? {
             Some(user) => Ok(Ourselves { instance: instance.clone(), user: user.id, username: user.username }),
             None => Err(Stopped::NotWritten("GitLab does not know the token's user".into())),
         }
+    }
+
+    fn gitlab(&self, instance: &InstanceName) -> Result<&Gitlab, Stopped> {
+        let unknown = || Stopped::NotWritten(format!("no GitLab is configured as {instance}"));
+        seen(self.looks.gitlab(instance))?.ok_or_else(unknown)
+    }
+
+    /// Work for ourselves, in a lane and at a time of its own.
+    async fn push(&self, project: &ProjectKey, what: What) -> Result<(), Stopped> {
+        let hint = Hint { project: project.clone(), what, origin: Origin::Ourselves, received_at: Timestamp::now() };
+        self.inbox.push(&hint).await.map_err(Stopped::NotWritten)
     }
 }
 
@@ -175,42 +194,5 @@ fn seen<T>(looked: Looked<T>) -> Result<Option<T>, Stopped> {
         Looked::Found(value) => Ok(Some(value)),
         Looked::Absent => Ok(None),
         Looked::Unreachable(why) => Err(Stopped::NotSeen(why)),
-    }
-}
-
-#[async_trait]
-impl Memory for Bot {
-    async fn sightings(
-        &self,
-        project: &ProjectKey,
-        image: &Repository,
-        commit: Option<&CommitSha>,
-        release: Option<&str>,
-    ) -> Looked<Vec<Sighting>> {
-        remembered(self.ledger.sightings(project, image, commit, release).await.map(some))
-    }
-
-    async fn sightings_of_digest(&self, project: &ProjectKey, image: &Repository, digest: &Digest) -> Looked<Vec<Sighting>> {
-        remembered(self.ledger.sightings_of_digest(project, image, digest).await.map(some))
-    }
-
-    async fn first_protection(&self, project: &ProjectKey, pipeline: PipelineId) -> Looked<bool> {
-        remembered(self.ledger.first_protection(project, pipeline).await)
-    }
-
-    async fn previous_base(&self, project: &ProjectKey, image: &Repository, release: Option<&str>) -> Looked<PreviousBase> {
-        remembered(self.ledger.previous_base(project, image, release).await)
-    }
-}
-
-fn some<T>(items: Vec<T>) -> Option<Vec<T>> {
-    (!items.is_empty()).then_some(items)
-}
-
-fn remembered<T>(asked: Result<Option<T>, LedgerError>) -> Looked<T> {
-    match asked {
-        Ok(Some(value)) => Looked::Found(value),
-        Ok(None) => Looked::Absent,
-        Err(fault) => Looked::Unreachable(Why::new(Service::Store, WhyKind::Down, fault.to_string())),
     }
 }

@@ -5,12 +5,14 @@
 
 mod check;
 mod document;
+mod environments;
 mod forms;
 mod instance;
 mod keys;
 mod policy;
 mod problem;
 mod project;
+mod promotion;
 mod reader;
 mod registry;
 mod schema;
@@ -24,13 +26,16 @@ use std::time::Duration;
 
 pub use problem::{Problem, Problems};
 pub use project::ProjectConfig;
+pub use promotion::{Promotions, SigningKey};
 pub use schema::schema;
 pub use trust::ConfiguredSigner;
 
 use crate::facts::{registry as registries, trust_root};
+use crate::model::Timestamp;
 use crate::model::gitlab::InstanceName;
 use crate::{delivery, gitlab_client, store};
 use document::Node;
+use environments::Needs;
 use problem::Sink;
 use reader::{Reader, all};
 
@@ -50,8 +55,11 @@ pub struct Config {
     /// Every trusted signer, used or not, by name.
     pub signers: Vec<ConfiguredSigner>,
     pub projects: Vec<ProjectConfig>,
+    pub promotions: Promotions,
     pub log: Log,
     pub catch_up: CatchUp,
+    /// What is likely not meant, and stops nothing.
+    pub warnings: Vec<Problem>,
 }
 
 /// How often to look without being told.
@@ -86,7 +94,7 @@ impl Config {
         let name = file.display().to_string();
         let base = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         match reader::read_text(file, LARGEST_FILE) {
-            Ok(text) => read(&name, &text, base, &|variable| std::env::var(variable).ok()),
+            Ok(text) => read((&name, &text), base, &|variable| std::env::var(variable).ok(), Timestamp::now()),
             Err(why) => {
                 let sink = Sink::new("");
                 sink.syntax(None, "", format!("this file {why}"));
@@ -100,11 +108,11 @@ impl Config {
     /// # Errors
     /// Every problem of the text, in the order of its lines.
     pub fn parse(text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problems> {
-        read("bot.toml", text, base, env)
+        read(("bot.toml", text), base, env, Timestamp::now())
     }
 }
 
-fn read(name: &str, text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
+fn read((name, text): (&str, &str), base: &Path, env: &dyn Fn(&str) -> Option<String>, now: Timestamp) -> Result<Config, Problems> {
     let sink = Sink::new(text);
     let table = document::parse(text, &sink);
     let config = table.and_then(|table| {
@@ -112,7 +120,7 @@ fn read(name: &str, text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String
         let root = toml::Spanned::new(span.start..span.start, toml::de::DeValue::Table(table));
         let document = Node::root(&root);
         check::section(&document, &keys::ROOT, &sink);
-        compose(&Reader { sink: &sink, base, env }, &document)
+        compose(&Reader { sink: &sink, base, env, now }, &document)
     });
     match config {
         Some(config) if sink.is_empty() => Ok(config),
@@ -136,9 +144,10 @@ fn compose<'a>(reader: &'a Reader<'a>, document: &Node<'a>) -> Option<Config> {
     let entries = gitlab_tables.as_ref().map(Node::entries).unwrap_or_default();
     let gitlabs = all(entries.iter().map(|(name, node)| instance::read(reader, name, node, &mut hooks, &caches)));
     let mut signers = trust::Signers::read(reader, document);
-    let projects = project::Projects::new(reader, document).read(&mut hooks, &mut signers);
+    let (projects, needs) = project::Projects::new(reader, document).read(&mut hooks, &mut signers);
     let hooks = hooks.finish(reader);
-    let registries = registries(reader, document, projects.as_deref().unwrap_or_default());
+    let registries = registries(reader, document, (projects.as_deref().unwrap_or_default(), &needs));
+    let promotions = push_logins(reader, document).and_then(|logins| promotion::read(reader, document, logins, &needs));
     let server = service::server(reader, document);
     let (log, catch_up) = (service::log(document), service::catch_up(document));
     let signers = signers.into_list();
@@ -153,23 +162,38 @@ fn compose<'a>(reader: &'a Reader<'a>, document: &Node<'a>) -> Option<Config> {
         trust_roots,
         signers,
         projects: projects?,
+        promotions: promotions?,
         log: log?,
         catch_up: catch_up?,
+        warnings: reader.sink.warnings(),
     })
 }
 
-fn registries(reader: &Reader<'_>, document: &Node<'_>, projects: &[ProjectConfig]) -> Option<Vec<registries::Settings>> {
+type Used<'u> = (&'u [ProjectConfig], &'u Needs);
+
+fn registries(reader: &Reader<'_>, document: &Node<'_>, (projects, needs): Used<'_>) -> Option<Vec<registries::Settings>> {
     let gitlabs = document.get(&keys::root::GITLAB);
     let sections = document.get(&keys::root::REGISTRY).map(|node| node.entries()).unwrap_or_default();
     let mut registries = all(sections.iter().map(|(host, node)| registry::read(reader, host, node, gitlabs.as_ref())))?;
-    let used: BTreeSet<&str> =
-        projects.iter().flat_map(|project| &project.watched.images).map(|image| image.repository.registry.as_str()).collect();
+    let used: BTreeSet<&str> = projects
+        .iter()
+        .flat_map(|project| &project.watched.images)
+        .map(|image| image.repository.registry.as_str())
+        .chain(needs.hosts())
+        .collect();
     for host in used {
         if !registries.iter().any(|registry| registry.host == host) {
             registries.push(registry::anonymous(host));
         }
     }
     Some(registries)
+}
+
+/// The logins that may write, by host. A broken one leaves none: what it lacks is reported already.
+fn push_logins(reader: &Reader<'_>, document: &Node<'_>) -> Option<BTreeMap<String, registries::Login>> {
+    let sections = document.get(&keys::root::REGISTRY).map(|node| node.entries()).unwrap_or_default();
+    let logins = all(sections.iter().map(|(host, node)| Some((*host, registry::push_login(reader, node)?))))?;
+    Some(logins.into_iter().filter_map(|(host, login)| Some((host.to_owned(), login?))).collect())
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::commands::{self, Said};
-use crate::model::Timestamp;
 use crate::model::gitlab::{
-    DeploymentId, GitRef, InstanceName, JobId, MergeRequest, MergeRequestIid, Note, NoteId, Pipeline, PipelineId, ProjectId, ProjectKey,
-    Release, Tag, UserId,
+    Deployment, DeploymentId, GitRef, InstanceName, JobId, MergeRequest, MergeRequestIid, Note, NoteId, Pipeline, PipelineId, ProjectId,
+    ProjectKey, Release, Tag, UserId,
 };
 use crate::model::project::WatchedProject;
+pub use crate::model::promotion::COMMAND_AGE;
+use crate::model::promotion::PromotionId;
+use crate::model::{EnvironmentName, Timestamp};
 
 /// "Something may have happened to this object." Ids only: whatever else a delivery says is not believed (SR-03).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,13 +25,36 @@ pub struct Hint {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "object", rename_all = "snake_case")]
 pub enum What {
-    Pipeline { id: PipelineId },
-    Job { id: JobId },
-    Tag { name: String },
-    Release { tag: String },
-    Note { merge_request: MergeRequestIid, note: NoteId },
-    MergeRequest { iid: MergeRequestIid },
-    Deployment { id: DeploymentId },
+    Pipeline {
+        id: PipelineId,
+    },
+    Job {
+        id: JobId,
+    },
+    Tag {
+        name: String,
+    },
+    Release {
+        tag: String,
+    },
+    Note {
+        merge_request: MergeRequestIid,
+        note: NoteId,
+    },
+    MergeRequest {
+        iid: MergeRequestIid,
+    },
+    Deployment {
+        id: DeploymentId,
+    },
+    /// What runs in an environment. No delivery says this: the catch-up poll does.
+    Environment {
+        name: EnvironmentName,
+    },
+    /// A promotion of ours that goes on. No delivery says this: we tell ourselves.
+    Promotion {
+        id: PromotionId,
+    },
 }
 
 /// Where a hint came from: for logs and metrics only, never for a decision.
@@ -41,6 +66,8 @@ pub enum Origin {
         delivery: Option<String>,
     },
     CatchUp,
+    /// Our own work, that goes on elsewhere.
+    Ourselves,
     Operator,
 }
 
@@ -55,21 +82,24 @@ impl Hint {
             What::Note { merge_request, note } => format!("note/{merge_request}/{note}"),
             What::MergeRequest { iid } => format!("merge-request/{iid}"),
             What::Deployment { id } => format!("deployment/{id}"),
+            What::Environment { name } => format!("environment/{name}"),
+            What::Promotion { id } => format!("promotion/{id}"),
         };
         format!("{}/{object}", self.project)
     }
 
     /// Work of one lane is done one piece at a time. A note has a lane of its own: whoever asks sees within a second that they were
-    /// heard, also while a release of their project waits for a slow registry.
+    /// heard, also while a release of their project waits for a slow registry. So has a promotion: one worker at a time drives it.
     pub fn lane(&self) -> String {
         match &self.what {
-            What::Note { .. } => self.key(),
+            What::Note { .. } | What::Promotion { .. } => self.key(),
             What::Pipeline { .. }
             | What::Job { .. }
             | What::Tag { .. }
             | What::Release { .. }
             | What::MergeRequest { .. }
-            | What::Deployment { .. } => self.project.to_string(),
+            | What::Deployment { .. }
+            | What::Environment { .. } => self.project.to_string(),
         }
     }
 }
@@ -84,6 +114,12 @@ pub enum Event {
         merge_request: MergeRequest,
         note: Note,
     },
+    /// A promotion of ours; what it is, our own record tells.
+    Promotion(PromotionId),
+    /// Something was deployed.
+    Deployment(Deployment),
+    /// It is time to see what an environment runs.
+    Environment(EnvironmentName),
     /// Nothing to do: a kind of object that starts no work.
     Quiet,
 }
@@ -95,6 +131,10 @@ pub enum Task {
     CheckRelease { tag: String },
     /// Answer what a note says to us, in its thread.
     Answer { merge_request: Box<MergeRequest>, note: Box<Note>, said: Vec<Said> },
+    /// Take a promotion as far as it goes.
+    Promote { id: PromotionId },
+    /// See what an environment runs now, and hold it against what was promoted.
+    Observe { environment: EnvironmentName },
 }
 
 /// What of our own must not feed back into work: our user on that GitLab instance.
@@ -114,9 +154,6 @@ pub struct Moment {
     pub begun: bool,
 }
 
-/// Commands older than this expire unexecuted (SR-06).
-pub const COMMAND_AGE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
-
 impl Event {
     /// What to do about it. Pure; chat is parsed here.
     pub fn tasks(&self, watched: &WatchedProject, ourselves: &Ourselves, moment: Moment) -> Vec<Task> {
@@ -133,7 +170,12 @@ impl Event {
                 vec![Task::CheckRelease { tag: release.tag.clone() }]
             }
             Self::Note { merge_request, note } => answer(merge_request, note, ourselves, moment),
-            Self::Tag(_) | Self::Release(_) | Self::Quiet => vec![],
+            Self::Promotion(id) => vec![Task::Promote { id: id.clone() }],
+            Self::Environment(name) if watched.environments.contains(name) => vec![Task::Observe { environment: name.clone() }],
+            Self::Deployment(deployment) if watched.environments.iter().any(|watched| watched.0 == deployment.environment) => {
+                vec![Task::Observe { environment: EnvironmentName(deployment.environment.clone()) }]
+            }
+            Self::Tag(_) | Self::Release(_) | Self::Deployment(_) | Self::Environment(_) | Self::Quiet => vec![],
         }
     }
 }

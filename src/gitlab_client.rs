@@ -5,6 +5,7 @@
 
 pub mod endpoints;
 mod error;
+mod graphql;
 mod storage;
 pub(crate) mod testing;
 mod tests;

@@ -11,6 +11,7 @@
 //! | [`render`] | every word that is said to people | model, verdict, effects, commands |
 //! | [`event`] | hint, event, task | the above |
 //! | [`gitlab_client`] | one bounded connection to a GitLab, shared by facts and effects | model, verdict |
+//! | [`registry_client`] | one bounded connection to a registry, shared by facts and effects | model, verdict |
 //! | [`facts`] | looks outside, never decides | model, verdict, event |
 //! | [`store`] | queue, keyed state, ledger | model, event, verdict, effects |
 //! | [`delivery`] | how work arrives | model, event, store, render |
@@ -20,7 +21,8 @@
 //! Invariants:
 //! - A look has three answers ([`verdict::Looked`]); an outage is never absence, and nothing found never passes.
 //! - A delivery yields ids only ([`event::Hint`]); what happened is read back from the configured GitLab.
-//! - Only [`verdict::judge`] makes a verdict, and only a passed verdict makes a [`verdict::Clearance`].
+//! - Only [`verdict::judge`] makes a verdict. Only a passed verdict makes a [`verdict::Clearance`], and [`verdict::promotion::clear`]
+//!   where no bar is left; what an observed environment lets pass is marked in it, and never attested.
 //! - Intent is in the ledger before an effect, its outcome after it.
 
 pub mod bot;
@@ -33,6 +35,7 @@ pub mod event;
 pub mod facts;
 pub mod gitlab_client;
 pub mod model;
+pub mod registry_client;
 pub mod render;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -1,16 +1,20 @@
 //! Chat: what a note says to us, answered in its thread.
 
-use super::{Bot, Handled, Judged, Rule, Stopped, seen};
-use crate::commands::{Command, Said, Target};
+mod approve;
+mod cancel;
+mod promote;
+mod status;
+mod verify;
+
+use super::{Bot, Handled, Rule, Stopped, seen};
+use crate::commands::{Command, Said};
 use crate::effects::{Effect, Emoji};
 use crate::event::Event;
-use crate::model::gitlab::{GitRef, MergeRequest, MergeRequestState, Note, ProjectKey};
-use crate::model::{Digest, PinnedImage};
-use crate::render::NotFound;
-use crate::verdict::{About, Looked, Outcome, Question, Verdict};
-
-/// Releases that one merge request is answered with; the newest first.
-const RELEASES_MAX: usize = 3;
+use crate::model::gitlab::{MergeRequest, Note, ProjectKey};
+use crate::model::promotion::{Direction, Person};
+use crate::model::{Digest, Timestamp};
+use crate::store::ledger::CommandSeen;
+use promote::Wanted;
 
 /// GitLab's number of the role Reporter ([access levels](https://docs.gitlab.com/api/access_requests/#valid-access-levels)).
 const REPORTER: u64 = 20;
@@ -26,6 +30,25 @@ pub(super) struct Asked<'a> {
 struct Answer {
     body: String,
     emoji: Emoji,
+    /// A command that would have changed something and was refused: for the record.
+    refused: Option<String>,
+}
+
+impl Answer {
+    fn of(body: String, emoji: Emoji) -> Self {
+        Self { body, emoji, refused: None }
+    }
+
+    fn no(body: String) -> Self {
+        Self::of(body, Emoji::X)
+    }
+}
+
+impl Asked<'_> {
+    /// Whoever asks.
+    fn person(&self) -> Person {
+        Person { id: self.note.author.id, username: self.note.author.username.clone() }
+    }
 }
 
 impl Bot {
@@ -33,6 +56,7 @@ impl Bot {
     pub(super) async fn answer(&self, rule: &Rule, asked: &Asked<'_>, said: &[Said]) -> Result<Handled, Stopped> {
         let (project, merge_request, note) = (asked.project, asked.merge_request.iid, asked.note.id);
         if let Some(ended) = self.answered(asked).await? {
+            self.go_on_in_thread(asked).await?;
             return Ok(ended);
         }
         self.ledger.take_note((project, merge_request, note), &words_of(asked.note)).await?;
@@ -42,11 +66,16 @@ impl Bot {
             return Ok(Handled::Done);
         }
         match self.answer_all(rule, asked, said).await {
-            Ok(Answer { body, emoji }) => {
+            Ok(Answer { body, emoji, refused }) => {
+                if let Some(words) = refused {
+                    self.record_refusal(asked, words).await?;
+                }
                 match reply(asked, body, emoji) {
                     Some(reply) => self.perform(reply).await.map(drop)?,
                     None => self.react(asked, emoji).await?,
                 }
+                // Only now, so that the end is never told before the beginning.
+                self.go_on_in_thread(asked).await?;
                 Ok(Handled::Done)
             }
             Err(stopped) => {
@@ -78,11 +107,7 @@ impl Bot {
     /// end). Everyone else gets reactions only: guests and the authors of forks may comment in public projects, and what we say names
     /// images, runners and people.
     async fn may_ask(&self, asked: &Asked<'_>) -> Result<bool, Stopped> {
-        let gitlab = match self.looks.gitlab(&asked.project.instance) {
-            Looked::Found(gitlab) => gitlab,
-            Looked::Absent => return Ok(false),
-            Looked::Unreachable(why) => return Err(Stopped::NotSeen(why)),
-        };
+        let gitlab = self.gitlab(&asked.project.instance)?;
         let author = asked.note.author.id;
         let (member, bot) = tokio::join!(gitlab.member(asked.project.id, author), gitlab.is_bot(author));
         let member = seen(member)?.is_some_and(|member| member.active && member.access_level >= REPORTER);
@@ -91,17 +116,24 @@ impl Bot {
 
     async fn answer_all(&self, rule: &Rule, asked: &Asked<'_>, said: &[Said]) -> Result<Answer, Stopped> {
         let mut answers = vec![];
-        for said in said {
-            answers.push(self.answer_one(rule, asked, said).await?);
+        for (place, said) in said.iter().enumerate() {
+            answers.push(self.answer_one(rule, asked, (place, said)).await?);
         }
         let emoji = answers.iter().map(|answer| answer.emoji).fold(Emoji::WhiteCheckMark, sterner);
         let body = answers.iter().map(|answer| answer.body.as_str()).collect::<Vec<_>>().join("\n\n---\n\n");
-        Ok(Answer { body, emoji })
+        let refused: Vec<_> = answers.iter().filter_map(|answer| answer.refused.as_deref()).collect();
+        Ok(Answer { body, emoji, refused: (!refused.is_empty()).then(|| refused.join("; ")) })
     }
 
-    /// `Some` if the note has its answer; one that an earlier run posted before it ended is found and recorded. A command that changes something will be taken with [`Ledger::begin_command`] instead.
-    ///
-    /// [`Ledger::begin_command`]: crate::store::ledger::Ledger::begin_command
+    /// A refusal is final, also where its words never reach the thread: the same note gets nothing else later (SR-06).
+    async fn record_refusal(&self, asked: &Asked<'_>, words: String) -> Result<(), Stopped> {
+        let (project, merge_request, note) = (asked.project.clone(), asked.merge_request.iid, asked.note.id);
+        let seen = CommandSeen { project, merge_request, note, by: asked.note.author.id, words, at: Timestamp::now() };
+        self.ledger.begin_command(&seen).await.map(drop)?;
+        Ok(())
+    }
+
+    /// `Some` if the note has its answer; one that an earlier run posted before it ended is found and recorded.
     async fn answered(&self, asked: &Asked<'_>) -> Result<Option<Handled>, Stopped> {
         let Some(reply) = reply(asked, String::new(), Emoji::Eyes) else { return Ok(None) };
         if self.ledger.note_written(&reply.key()).await?.is_some() {
@@ -114,122 +146,36 @@ impl Bot {
         }
     }
 
-    async fn answer_one(&self, rule: &Rule, asked: &Asked<'_>, said: &Said) -> Result<Answer, Stopped> {
+    async fn answer_one(&self, rule: &Rule, asked: &Asked<'_>, (place, said): (usize, &Said)) -> Result<Answer, Stopped> {
         match said {
-            Said::Command(Command::Help) => {
-                Ok(Answer { body: self.words.help(&self.username(asked).await?), emoji: Emoji::WhiteCheckMark })
+            Said::Command(command) => self.obey(rule, asked, (place, command)).await,
+            Said::Unknown { word, nearest } => Ok(Answer::no(self.words.unknown(&self.username(asked).await?, word, *nearest))),
+            Said::Usage { verb, usage } => Ok(Answer::no(self.words.usage(verb, usage))),
+        }
+    }
+
+    async fn obey(&self, rule: &Rule, asked: &Asked<'_>, (place, command): (usize, &Command)) -> Result<Answer, Stopped> {
+        match command {
+            Command::Help => Ok(Answer::of(self.words.help(&self.username(asked).await?), Emoji::WhiteCheckMark)),
+            Command::Verify(target) => self.answer_verify(rule, asked, target.as_ref()).await,
+            Command::Promote { environment, target, dry_run } => {
+                let direction = Direction::Promote;
+                self.answer_promote(rule, asked, &Wanted { place, direction, environment, target: target.as_ref(), dry_run: *dry_run })
+                    .await
             }
-            Said::Unknown { word, nearest } => {
-                Ok(Answer { body: self.words.unknown(&self.username(asked).await?, word, *nearest), emoji: Emoji::X })
+            Command::Rollback { environment, target, dry_run } => {
+                let direction = Direction::Rollback;
+                self.answer_promote(rule, asked, &Wanted { place, direction, environment, target: target.as_ref(), dry_run: *dry_run })
+                    .await
             }
-            Said::Usage { verb, usage } => Ok(Answer { body: self.words.usage(verb, usage), emoji: Emoji::X }),
-            Said::Command(Command::Verify(target)) => {
-                let questions = self.questions(rule, asked, target.as_ref()).await?;
-                self.answer_verify(rule, asked, questions).await
-            }
+            Command::Status(environment) => self.answer_status(rule, asked, environment.as_deref()).await,
+            Command::Approve => self.answer_approve(asked).await,
+            Command::Cancel => self.answer_cancel(asked).await,
         }
     }
 
     async fn username(&self, asked: &Asked<'_>) -> Result<String, Stopped> {
         Ok(self.ourselves(&asked.project.instance).await?.username)
-    }
-
-    async fn answer_verify(&self, rule: &Rule, asked: &Asked<'_>, questions: Result<Vec<Question>, NotFound>) -> Result<Answer, Stopped> {
-        let questions = match questions {
-            Ok(questions) => questions,
-            Err(not_found) => return Ok(Answer { body: self.words.not_found(&not_found), emoji: Emoji::X }),
-        };
-        let mut verdicts: Vec<Verdict> = vec![];
-        for question in &questions {
-            let Judged { verdict, .. } = self.verify(question, &rule.policy).await?;
-            verdicts.push(verdict);
-        }
-        let emoji = verdicts.iter().map(outcome_emoji).fold(Emoji::WhiteCheckMark, sterner);
-        Ok(Answer { body: self.words.reply(asked.merge_request.iid, &verdicts, self.audience(rule).await?), emoji })
-    }
-
-    /// What `verify` asks about; `Err` says why there is nothing to ask.
-    async fn questions(&self, rule: &Rule, asked: &Asked<'_>, target: Option<&Target>) -> Result<Result<Vec<Question>, NotFound>, Stopped> {
-        let about = match target {
-            None => self.about_merge_request(rule, asked).await?,
-            Some(Target::Digest(digest)) => return self.about_digest(rule, asked, *digest).await,
-            Some(Target::Name(name)) => self.about_name(rule, asked, name).await?,
-        };
-        Ok(about.map(|abouts| {
-            let each = |about: About| {
-                rule.watched.images.iter().map(move |image| Question {
-                    project: rule.watched.clone(),
-                    image: image.clone(),
-                    about: about.clone(),
-                    asking_job: None,
-                })
-            };
-            abouts.into_iter().flat_map(each).collect()
-        }))
-    }
-
-    /// Open: the image of its head pipeline. Merged: the releases that contain it.
-    async fn about_merge_request(&self, rule: &Rule, asked: &Asked<'_>) -> Result<Result<Vec<About>, NotFound>, Stopped> {
-        let merge_request = asked.merge_request;
-        if merge_request.state != MergeRequestState::Merged {
-            let head = merge_request.head_pipeline;
-            return Ok(head.map(|id| vec![About::Pipeline { id }]).ok_or(NotFound::Pipeline));
-        }
-        let gitlab = match self.looks.gitlab(&asked.project.instance) {
-            Looked::Found(gitlab) => gitlab,
-            Looked::Absent => return Ok(Err(NotFound::Release)),
-            Looked::Unreachable(why) => return Err(Stopped::NotSeen(why)),
-        };
-        let mut releases = vec![];
-        for sha in &merge_request.merged_as {
-            let tags = seen(gitlab.tags_containing(asked.project.id, sha).await)?.unwrap_or_default();
-            releases.extend(tags.into_iter().filter(|tag| rule.watched.release_tags.matches(tag)));
-        }
-        releases.dedup();
-        releases.truncate(RELEASES_MAX);
-        if releases.is_empty() {
-            return Ok(Err(NotFound::Release));
-        }
-        Ok(Ok(releases.into_iter().map(|tag| About::Release { tag }).collect()))
-    }
-
-    /// An environment or a release tag; the configuration tells which.
-    async fn about_name(&self, rule: &Rule, asked: &Asked<'_>, name: &str) -> Result<Result<Vec<About>, NotFound>, Stopped> {
-        let Some(environment) = rule.watched.environments.iter().find(|environment| environment.0 == name) else {
-            if rule.watched.release_tags.matches(name) {
-                return Ok(Ok(vec![About::Release { tag: name.into() }]));
-            }
-            return Ok(Err(NotFound::Name(name.into())));
-        };
-        let gitlab = match self.looks.gitlab(&asked.project.instance) {
-            Looked::Found(gitlab) => gitlab,
-            Looked::Absent => return Ok(Err(NotFound::Environment(environment.0.clone()))),
-            Looked::Unreachable(why) => return Err(Stopped::NotSeen(why)),
-        };
-        let deployment = seen(gitlab.latest_deployment(asked.project.id, environment).await)?;
-        match deployment.map(|deployment| deployment.git_ref) {
-            Some(GitRef::Tag(tag)) => Ok(Ok(vec![About::Release { tag }])),
-            Some(GitRef::Branch(_)) | None => Ok(Err(NotFound::Environment(environment.0.clone()))),
-        }
-    }
-
-    /// A digest: the image of this project that has it.
-    async fn about_digest(&self, rule: &Rule, asked: &Asked<'_>, digest: Digest) -> Result<Result<Vec<Question>, NotFound>, Stopped> {
-        let mut questions = vec![];
-        for image in &rule.watched.images {
-            let pinned = PinnedImage { repository: image.repository.clone(), digest };
-            // A registry that does not answer is no "not found": the verdict says that it could not be checked.
-            if matches!(self.looks.registry().manifest(&pinned).await, Looked::Absent) {
-                continue;
-            }
-            let tag = self.ledger.release_of_digest(asked.project, &image.repository, &digest).await?;
-            let about = About::Image { digest, tag };
-            questions.push(Question { project: rule.watched.clone(), image: image.clone(), about, asking_job: None });
-        }
-        if questions.is_empty() {
-            return Ok(Err(NotFound::Digest(digest)));
-        }
-        Ok(Ok(questions))
     }
 }
 
@@ -243,14 +189,6 @@ fn reply(asked: &Asked<'_>, body: String, closing: Emoji) -> Option<Effect> {
 /// The words of a note, in short.
 fn words_of(note: &Note) -> Digest {
     Digest::of(note.body.as_bytes())
-}
-
-fn outcome_emoji(verdict: &Verdict) -> Emoji {
-    match verdict.outcome {
-        Outcome::Passed => Emoji::WhiteCheckMark,
-        Outcome::Blocked => Emoji::X,
-        Outcome::CouldNotCheck => Emoji::Hourglass,
-    }
 }
 
 /// One reaction for several answers: a cross outweighs an hourglass, an hourglass a check mark.

@@ -28,12 +28,28 @@ const WATCHED_RELEASES: usize = 5;
 pub struct Turns {
     every: jiff::SignedDuration,
     last: Mutex<BTreeMap<ProjectKey, (Timestamp, usize)>>,
+    /// When a project's environments were last looked at.
+    observed: Mutex<BTreeMap<ProjectKey, Timestamp>>,
 }
 
 impl Turns {
     /// One release of a project in each `every`.
     pub fn new(every: std::time::Duration) -> Self {
-        Self { every: jiff::SignedDuration::try_from(every).unwrap_or(jiff::SignedDuration::MAX), last: Mutex::default() }
+        Self {
+            every: jiff::SignedDuration::try_from(every).unwrap_or(jiff::SignedDuration::MAX),
+            last: Mutex::default(),
+            observed: Mutex::default(),
+        }
+    }
+
+    /// Whether it is time to see what a project's environments run.
+    fn observes(&self, project: &ProjectKey, now: Timestamp) -> bool {
+        let mut observed = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = observed.get(project).is_none_or(|at| now.duration_since(*at) >= self.every);
+        if due {
+            observed.insert(project.clone(), now);
+        }
+        due
     }
 
     fn next<'a>(&self, project: &ProjectKey, releases: &'a [String], now: Timestamp) -> Option<&'a String> {
@@ -96,6 +112,7 @@ impl Bot {
             self.releases(rule, gitlab, &project, now).await,
             pipelines_since(rule, gitlab, &project, since.max(now - LONGEST_LOOK)).await,
             notes_since(gitlab, &project, since.max(now - COMMAND_AGE)).await,
+            self.promotions(rule, &project, now).await,
         ];
         let (mut what, mut until) = (vec![], now);
         for look in looks {
@@ -130,6 +147,19 @@ impl Bot {
         }
         let releases: Vec<_> = tags.into_iter().map(|tag| tag.name).collect();
         due.extend(self.turns.next(&project.key, &releases, now).map(|tag| What::Tag { name: tag.clone() }));
+        Ok(due)
+    }
+}
+
+impl Bot {
+    /// Every open promotion, so that none hangs because a hint was lost or its time is over; and in turn what the environments run,
+    /// which a registry tells nobody.
+    async fn promotions(&self, rule: &Rule, project: &Project, now: Timestamp) -> Result<Vec<What>, Stopped> {
+        let open = self.ledger.open_promotions().await?.into_iter().map(|standing| standing.promotion);
+        let mut due: Vec<_> = open.filter(|open| open.project == project.key).map(|open| What::Promotion { id: open.id }).collect();
+        if self.turns.observes(&project.key, now) {
+            due.extend(rule.environments.iter().map(|environment| What::Environment { name: environment.name.clone() }));
+        }
         Ok(due)
     }
 }

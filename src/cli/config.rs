@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use super::{Exit, complain, print};
 use crate::config::{Config, ProjectConfig, schema};
+use crate::model::Environment;
+use crate::model::environment::{Action, MAINTAINER};
 use crate::verdict::Platforms;
 
 /// Checks or describes bot.toml.
@@ -48,7 +50,11 @@ fn summary(file: &str, config: &Config) -> String {
         count(config.projects.len(), "project"),
         count(config.projects.iter().map(|project| project.watched.images.len()).sum(), "image"),
     );
-    for ProjectConfig { watched, policy } in &config.projects {
+    for warning in &config.warnings {
+        let line = warning.line.map(|line| format!(":{line}")).unwrap_or_default();
+        text.push_str(&format!("Warning: {file}{line}: {}: {}\n", warning.path, warning.says));
+    }
+    for ProjectConfig { watched, policy, environments } in &config.projects {
         text.push_str(&format!("\n{} on {}\n", watched.path, watched.instance));
         text.push_str(&format!("  releases  {} by {} pipelines\n", watched.release_tags.as_str(), policy.sources.join(", ")));
         for image in &watched.images {
@@ -63,8 +69,58 @@ fn summary(file: &str, config: &Config) -> String {
             demands.push_str(", each platform signed");
         }
         text.push_str(&format!("  demands   {demands}\n"));
+        for environment in environments {
+            text.push_str(&format!("  promotes  {}\n", promotion(environment)));
+        }
     }
     text
+}
+
+/// How an environment is promoted to, in one line.
+fn promotion(environment: &Environment) -> String {
+    let name = &environment.name;
+    if environment.actions.is_empty() {
+        return format!("nothing to {name}: it can be asked about only");
+    }
+    let after = environment.after.as_ref().map(|after| format!(" after {after}")).unwrap_or_default();
+    let actions: Vec<String> = environment.actions.iter().map(action).collect();
+    let mut line = format!("to {name}{after}: {}; by {}", actions.join(", "), who(environment));
+    if environment.second_person {
+        line.push_str(", and a second person");
+    }
+    if let Some(until) = environment.observe_until {
+        line.push_str(&format!("; only observed until {until}"));
+    }
+    for freeze in &environment.freezes {
+        line.push_str(&format!("; frozen from {} until {}", freeze.from, freeze.until));
+    }
+    line
+}
+
+fn action(action: &Action) -> String {
+    match action {
+        Action::Retag { tag } => format!("retag as {tag}"),
+        Action::Copy { to, tag } => format!("copy to {}{}", to.0, tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default()),
+        Action::PlayJob { job, values } => format!("play {job} with {}", values.image),
+        Action::StartPipeline { branch, values } => {
+            format!("start a pipeline on {} with {}", branch.as_deref().unwrap_or("the release's tag"), values.image)
+        }
+        Action::Deployment => "record a deployment".into(),
+        Action::Attest => "attest".into(),
+    }
+}
+
+/// Where GitLab protects the environment, its own rules stand in for this.
+fn who(environment: &Environment) -> String {
+    let role = match environment.allow.role {
+        level if level > MAINTAINER => "owners",
+        MAINTAINER => "maintainers and up",
+        _ => "developers and up",
+    };
+    match environment.allow.groups.as_slice() {
+        [] => role.into(),
+        groups => format!("{role} in {}", groups.join(" or ")),
+    }
 }
 
 fn count(number: usize, thing: &str) -> String {

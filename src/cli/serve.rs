@@ -11,11 +11,12 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, complain};
-use crate::bot::{Bot, CaughtUp, Handled, Rule, Turns, Watch};
+use crate::bot::{Bot, CaughtUp, Handled, Inbox, Rule, Turns, Watch};
 use crate::config::{Config, LogFormat};
 use crate::delivery::metrics::Metrics;
 use crate::delivery::{http, log, queue, schedule};
 use crate::effects::Hands;
+use crate::effects::promote::{self, Promoter, attest::SigningSettings};
 use crate::event::Hint;
 use crate::facts::Looks;
 use crate::facts::gitlab::Gitlab;
@@ -69,11 +70,19 @@ pub fn assemble(config: &Config, ledger: Ledger, metrics: &Arc<Metrics>) -> Resu
     }
     let roots = Roots::open(&config.trust_roots, Timestamp::now()).map_err(|fault| cannot(&fault))?;
     let registry = Registry::new(config.registries.clone()).map_err(|fault| cannot(&fault))?;
-    let rules = config.projects.iter().map(|project| Rule { watched: project.watched.clone(), policy: project.policy.clone() }).collect();
+    let rules = config
+        .projects
+        .iter()
+        .map(|project| Rule {
+            watched: project.watched.clone(),
+            policy: project.policy.clone(),
+            environments: project.environments.clone(),
+        })
+        .collect();
     let (judged, failed) = (metrics.clone(), metrics.clone());
     Ok(Bot {
-        looks: Looks::new(readers, registry, roots),
-        hands: Hands::new(writers),
+        looks: Looks::new(readers, registry, roots).with_halt_file(config.promotions.halt_file.clone()),
+        hands: Hands::new(writers).with_promoter(promoter(config)?),
         ledger,
         words: Words::new().map_err(|fault| cannot(&fault))?,
         rules,
@@ -82,7 +91,39 @@ pub fn assemble(config: &Config, ledger: Ledger, metrics: &Arc<Metrics>) -> Resu
             judged: Box::new(move |outcome| judged.verdict(outcome.word())),
             effect_failed: Box::new(move |effect| failed.effect_failure(effect)),
         },
+        inbox: Box::new(Nobody),
+        public_url: config.server.public_url.to_string(),
     })
+}
+
+/// The hand for registries. One that promotions write to has a login of its own for that; the others are only copied from.
+fn promoter(config: &Config) -> Result<Promoter, CannotStart> {
+    let mut registries = config.registries.clone();
+    for registry in &mut registries {
+        if let Some(login) = config.promotions.push_logins.get(&registry.host) {
+            registry.login = Some(login.clone());
+        }
+    }
+    let signing = config.promotions.signing_key.clone();
+    let signing = signing.map(|key| SigningSettings { private_key_pem: key.pem, password: key.password });
+    Promoter::new(promote::Settings { registries, signing }).map_err(|fault| CannotStart(fault.to_string()))
+}
+
+/// The inbox of a bot without a queue: the command line's, which promotes nothing.
+struct Nobody;
+
+#[async_trait]
+impl Inbox for Nobody {
+    async fn push(&self, hint: &Hint) -> Result<(), String> {
+        Err(format!("nobody works on {} here", hint.key()))
+    }
+}
+
+#[async_trait]
+impl Inbox for queue::Queue {
+    async fn push(&self, hint: &Hint) -> Result<(), String> {
+        queue::Queue::push(self, hint).await.map_err(|fault| fault.to_string())
+    }
 }
 
 /// Starts the bot: store, workers, catch-up poll and HTTP.
@@ -96,8 +137,8 @@ pub async fn start_at(config: Config, pace: queue::Pace) -> Result<Running, Cann
     let store = store::open(&config.store).await.map_err(|fault| cannot(&fault))?;
     let ledger = Ledger::open(store.clone()).await.map_err(|fault| cannot(&fault))?;
     let metrics = Arc::new(Metrics::default());
-    let bot = Arc::new(assemble(&config, ledger, &metrics)?);
     let queue = queue::Queue::new(store, metrics.clone());
+    let bot = Arc::new(Bot { inbox: Box::new(queue.clone()), ..assemble(&config, ledger, &metrics)? });
     let face = http::Face::new(&config.server, queue.clone())
         .map_err(|unusable| CannotStart(unusable.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
     let listener = tokio::net::TcpListener::bind(config.server.listen)

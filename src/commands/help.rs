@@ -1,12 +1,12 @@
 //! `help`: lists the words.
 
-use super::{Command, Row};
+use super::{Command, READERS, Row};
 
 pub(super) const ROW: Row = Row {
     verb: "help",
     usage: "help",
     does: "lists these words",
-    who: "project members, from the role Reporter up",
+    who: READERS,
     // `/help` alone is left to whoever else answers in the thread.
     bare: false,
     arguments: |words| words.is_empty().then_some(Command::Help),

@@ -221,9 +221,58 @@ mod tests {
         let digest = Digest::of(b"x");
         check(&format!("/verify {digest}"), &[Said::Command(Command::Verify(Some(Target::Digest(digest))))]);
         check("/verify v1_8_2", &[verify("v1_8_2")]);
+        check("/countersign status", &[Said::Command(Command::Status(None))]);
+        check("@project_7_bot_a1 approve", &[Said::Command(Command::Approve)]);
+        check("@project_7_bot_a1: Cancel", &[Said::Command(Command::Cancel)]);
         check("@project_7_bot_a1", &[Said::Command(Command::Help)]);
         check("/countersign", &[Said::Command(Command::Help)]);
         check("/countersign help", &[Said::Command(Command::Help)]);
+    }
+
+    fn promote(environment: &str, tag: Option<&str>, dry_run: bool) -> Said {
+        let target = tag.map(|tag| Target::Name(tag.into()));
+        Said::Command(Command::Promote { environment: environment.into(), target, dry_run })
+    }
+
+    #[test]
+    fn a_promotion_is_read_in_every_form() {
+        for body in [
+            "/promote production v1",
+            " /promote production v1",
+            "   /promote   production\tv1 ",
+            "/countersign promote production v1",
+            "   /countersign PROMOTE production v1",
+            "@project_7_bot_a1 promote production v1",
+            "@project_7_bot_a1: promote production v1",
+        ] {
+            check(body, &[promote("production", Some("v1"), false)]);
+        }
+        for body in [
+            "/promote production v1 --dry-run",
+            "/promote --dry-run production v1",
+            "/promote production --dry-run v1",
+            "/countersign promote --dry-run production v1",
+        ] {
+            check(body, &[promote("production", Some("v1"), true)]);
+        }
+        check("/promote production", &[promote("production", None, false)]);
+        let back = Said::Command(Command::Rollback { environment: "production".into(), target: None, dry_run: false });
+        check("/rollback production", std::slice::from_ref(&back));
+        check("@project_7_bot_a1 rollback production", &[back]);
+        for body in
+            ["    /promote production", "`/promote production`", "> /promote production", "- /rollback production", "please /promote x"]
+        {
+            check(body, &[]);
+        }
+    }
+
+    #[test]
+    fn several_promotions_of_a_note_are_several_and_the_same_is_one() {
+        let note = "Ship it.\n/promote staging v1\n/promote production v1\n/promote staging v1\n/countersign status";
+        let status = Said::Command(Command::Status(None));
+        check(note, &[promote("staging", Some("v1"), false), promote("production", Some("v1"), false), status]);
+        let preview = "/promote production --dry-run\n/promote production";
+        check(preview, &[promote("production", None, true), promote("production", None, false)]);
     }
 
     #[test]
@@ -294,7 +343,11 @@ mod tests {
             "/verify/v1",
             "/help",
             "//verify",
-            "/promote staging",
+            "/promoted staging",
+            "/rollbacks staging",
+            "/approve",
+            "/cancel",
+            "/status",
             "/countersigned verify",
             "please /verify",
             "ask @project_7_bot_a1 verify",
@@ -316,7 +369,22 @@ mod tests {
         let unknown = |word: &str, nearest| Said::Unknown { word: word.into(), nearest };
         check("/countersign verfiy v1", &[unknown("verfiy", Some("verify"))]);
         check("@project_7_bot_a1 Verfy the new image please", &[unknown("Verfy", Some("verify"))]);
-        check("/countersign promote production", &[unknown("promote", None)]);
+        for (slip, verb) in [
+            ("promot", "promote"),
+            ("Pormote", "promote"),
+            ("promtoe", "promote"),
+            ("rollbak", "rollback"),
+            ("roll-back", "rollback"),
+            ("stats", "status"),
+            ("aprove", "approve"),
+            ("cancle", "cancel"),
+        ] {
+            check(&format!("/countersign {slip} production"), &[unknown(slip, Some(verb))]);
+        }
+        // Near in meaning is not near: a guess at what somebody wants to change would be ours.
+        for word in ["deploy", "release", "undo", "revert", "merge"] {
+            check(&format!("/countersign {word} production"), &[unknown(word, None)]);
+        }
         check("@project_7_bot_a1 thanks", &[unknown("thanks", None)]);
         check("/countersign x", &[unknown("x", None)]);
         check(&format!("/countersign {}", "é".repeat(4000)), &[unknown(&"é".repeat(MAX_WORD_CHARS), None)]);
@@ -326,6 +394,27 @@ mod tests {
     fn wrong_arguments_get_the_usage() {
         for body in ["/verify a b", "/verify sha256:4be1", "/countersign verify -x", "@project_7_bot_a1 verify ../x"] {
             check(body, &[Said::Usage { verb: "verify", usage: "verify [TAG or DIGEST or ENVIRONMENT]" }]);
+        }
+        for (verb, usage, bodies) in [
+            (
+                "promote",
+                "promote ENV [TAG or DIGEST] [--dry-run]",
+                &[
+                    "/promote",
+                    "/promote a b c",
+                    "/promote a --dryrun",
+                    "/promote a —dry-run",
+                    "@project_7_bot_a1 promote it when green please",
+                ][..],
+            ),
+            ("rollback", "rollback ENV [TAG] [--dry-run]", &["/rollback", "/rollback a b c", "/rollback a sha256:4be1"]),
+            ("status", "status [ENV]", &["/countersign status a b"]),
+            ("approve", "approve", &["/countersign approve v1", "@project_7_bot_a1 approve this"]),
+            ("cancel", "cancel", &["/countersign cancel all"]),
+        ] {
+            for body in bodies {
+                check(body, &[Said::Usage { verb, usage }]);
+            }
         }
         check("/countersign help me", &[Said::Usage { verb: "help", usage: "help" }]);
     }

@@ -1,9 +1,13 @@
 //! The kinds of text in `bot.toml`. Each form checks with the parser that the reader uses afterwards.
 
+mod promotion;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use url::Url;
+
+pub use promotion::*;
 
 use super::table::Form;
 use crate::model::Repository;
@@ -162,13 +166,7 @@ pub static PROJECT: Form = Form {
     accepts: "a project's path as in its address: group/project",
     example: Some("shop/api"),
     lines: false,
-    check: |text| {
-        let part = |p: &str| {
-            let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            p.starts_with(|c| word(c) || c == '.') && p.chars().all(|c| word(c) || matches!(c, '.' | '-')) && !matches!(p, "." | "..")
-        };
-        ok(text.contains('/') && text.len() <= 255 && text.split('/').all(part), "is no such path")
-    },
+    check: |text| ok(text.contains('/') && text.len() <= 255 && text.split('/').all(is_path_part), "is no such path"),
 };
 
 pub static TAG_PATTERN: Form = Form {
@@ -206,6 +204,12 @@ fn lower_case_host(host: &str) -> Result<(), String> {
 
 fn is_name(text: &str) -> bool {
     text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+}
+
+/// A part of a project's or a group's path.
+fn is_path_part(part: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    part.starts_with(|c| word(c) || c == '.') && part.chars().all(|c| word(c) || matches!(c, '.' | '-')) && !matches!(part, "." | "..")
 }
 
 /// `12h`, `7d`: a day has 24 hours.
@@ -272,6 +276,12 @@ mod tests {
         &TAG_PATTERN,
         &TAG_TEMPLATE,
         &RUNNER,
+        &WAIT,
+        &GROUP,
+        &TAG,
+        &COPY_TARGET,
+        &BRANCH,
+        &CI_VARIABLE,
     ];
 
     #[test]
@@ -329,6 +339,22 @@ mod tests {
             (&REPOSITORY, "registry.example.com/{tag}"),
             (&RUNNER, "#"),
             (&RUNNER, "#release-02"),
+            (&WAIT, "30s"),
+            (&WAIT, "8d"),
+            (&GROUP, "/shop"),
+            (&GROUP, "shop managers"),
+            (&TAG, "production-{version}"),
+            (&TAG, "a/b"),
+            (&COPY_TARGET, "{image}.example.com/shop"),
+            (&COPY_TARGET, "registry.example.com/{tag}"),
+            (&COPY_TARGET, "registry.example.com/shop/api:production"),
+            (&BRANCH, "refs/heads/main"),
+            (&BRANCH, "a..b"),
+            (&BRANCH, "a branch"),
+            (&BRANCH, "-f"),
+            (&CI_VARIABLE, "CI_COMMIT_SHA"),
+            (&CI_VARIABLE, "1IMAGE"),
+            (&CI_VARIABLE, "IMAGE-NAME"),
         ] {
             assert!((form.check)(text).is_err(), "{text}");
         }

@@ -60,12 +60,14 @@ pub struct Sink<'a> {
     /// Byte offset at which each line begins.
     lines: Vec<usize>,
     found: RefCell<Vec<Problem>>,
+    /// What stops nothing.
+    warned: RefCell<Vec<Problem>>,
 }
 
 impl<'a> Sink<'a> {
     pub fn new(text: &'a str) -> Self {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { text, lines, found: RefCell::default() }
+        Self { text, lines, found: RefCell::default(), warned: RefCell::default() }
     }
 
     /// The line, from 1, of a byte offset.
@@ -75,7 +77,17 @@ impl<'a> Sink<'a> {
 
     /// Something is wrong at a place.
     pub fn add(&self, place: &Place, says: impl Into<String>) {
-        self.push(Problem { line: Some(self.line(place.at)), column: None, path: place.path.clone(), says: says.into() });
+        self.push(self.at(place, says.into()));
+    }
+
+    /// Something is likely not meant, and stops nothing.
+    pub fn warn(&self, place: &Place, says: impl Into<String>) {
+        let problem = self.at(place, says.into());
+        self.warned.borrow_mut().push(problem);
+    }
+
+    fn at(&self, place: &Place, says: String) -> Problem {
+        Problem { line: Some(self.line(place.at)), column: None, path: place.path.clone(), says }
     }
 
     /// Something is wrong with the TOML itself.
@@ -96,13 +108,21 @@ impl<'a> Sink<'a> {
         self.found.borrow().is_empty()
     }
 
+    /// The warnings, in the order of the lines.
+    pub fn warnings(&self) -> Vec<Problem> {
+        in_order(self.warned.take())
+    }
+
     /// Everything found, in the order of the lines. A default that serves many projects is wrong once.
     pub fn into_problems(self, file: &str) -> Problems {
-        let mut list = self.found.into_inner();
-        list.sort();
-        list.dedup();
-        Problems { file: file.into(), list }
+        Problems { file: file.into(), list: in_order(self.found.into_inner()) }
     }
+}
+
+fn in_order(mut list: Vec<Problem>) -> Vec<Problem> {
+    list.sort();
+    list.dedup();
+    list
 }
 
 /// The nearest of the known names, if one is near enough to be meant.

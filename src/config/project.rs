@@ -1,9 +1,10 @@
 //! `[[project]]`: each project with what defaults and its profile say.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::Node;
+use super::environments::{self, Needs};
 use super::forms::{self, PATH_PLACEHOLDER};
 use super::instance::Hooks;
 use super::keys::{image, project as key, root, shared};
@@ -15,7 +16,7 @@ use super::trust::Signers;
 use crate::model::gitlab::{InstanceName, ProjectPath};
 use crate::model::project::{Pattern, TagTemplate, WatchedImage, WatchedProject};
 use crate::model::signer::TrustedSigner;
-use crate::model::{EnvironmentName, Repository};
+use crate::model::{Environment, Repository};
 use crate::verdict::{Demand, Platforms, Policy};
 
 /// A project to watch, and what is demanded of it.
@@ -23,6 +24,8 @@ use crate::verdict::{Demand, Platforms, Policy};
 pub struct ProjectConfig {
     pub watched: WatchedProject,
     pub policy: Policy,
+    /// The environments with their rules, in the order of promotion; those of `watched`.
+    pub environments: Vec<Environment>,
 }
 
 /// Reads the projects of a document one by one.
@@ -32,6 +35,10 @@ pub struct Projects<'a, 'r> {
     gitlabs: Option<Node<'a>>,
     /// Server and path in lower case (GitLab's paths differ in more than case), and where each was first.
     seen: BTreeMap<(InstanceName, String), Place>,
+    /// What promotions write to and sign with.
+    needs: Needs,
+    /// The environments of the projects: of all, and by the profile they take.
+    environments: BTreeMap<Option<String>, BTreeSet<String>>,
 }
 
 /// A project while its images are read.
@@ -44,13 +51,42 @@ struct Of<'p, 'a> {
 
 impl<'a, 'r> Projects<'a, 'r> {
     pub fn new(reader: &'r Reader<'a>, document: &Node<'a>) -> Self {
-        Self { reader, document: document.clone(), gitlabs: document.get(&root::GITLAB), seen: BTreeMap::new() }
+        let gitlabs = document.get(&root::GITLAB);
+        Self { reader, document: document.clone(), gitlabs, seen: BTreeMap::new(), needs: Needs::default(), environments: BTreeMap::new() }
     }
 
     /// Reads every project; hook secrets and signers written there go to `hooks` and `signers`.
-    pub fn read(mut self, hooks: &mut Hooks, signers: &mut Signers<'a>) -> Option<Vec<ProjectConfig>> {
-        let nodes = self.document.get(&root::PROJECT)?.list()?;
-        all(nodes.into_iter().map(|node| self.project(node, hooks, signers)))
+    pub fn read(mut self, hooks: &mut Hooks, signers: &mut Signers<'a>) -> (Option<Vec<ProjectConfig>>, Needs) {
+        let nodes = self.document.get(&root::PROJECT).and_then(|projects| projects.list());
+        let projects = nodes.and_then(|nodes| all(nodes.into_iter().map(|node| self.project(node, hooks, signers))));
+        self.no_table_is_for_nothing();
+        (projects, self.needs)
+    }
+
+    /// A table of `[defaults]` or of a profile must be for an environment of some project that it holds for.
+    fn no_table_is_for_nothing(&self) {
+        let none = BTreeSet::new();
+        if let Some(defaults) = self.document.get(&root::DEFAULTS) {
+            let known = self.environments.get(&None).unwrap_or(&none);
+            environments::all_are_known(self.reader, &defaults, known, "the environments of any project");
+        }
+        for (name, profile) in self.document.get(&root::PROFILE).map(|profiles| profiles.entries()).unwrap_or_default() {
+            // A profile that nobody takes holds for nothing as a whole.
+            if let Some(known) = self.environments.get(&Some(name.to_owned())) {
+                environments::all_are_known(self.reader, &profile, known, "the environments of any project with this profile");
+            }
+        }
+    }
+
+    /// Remembers the environments of a project, and holds its own tables against them.
+    fn note_environments(&mut self, node: &Node<'a>, layers: &Layers<'a>) {
+        let said = layers.get(&shared::ENVIRONMENTS).and_then(|node| node.list()).unwrap_or_default();
+        let names: BTreeSet<String> = said.iter().filter_map(|node| node.text().map(str::to_owned)).collect();
+        environments::all_are_known(self.reader, node, &names, "the project's environments");
+        let profile = node.get(&key::PROFILE).and_then(|profile| profile.text()).map(str::to_owned);
+        for place in [None, profile.map(Some)].into_iter().map(Option::flatten) {
+            self.environments.entry(place).or_default().extend(names.iter().cloned());
+        }
     }
 
     fn project(&mut self, node: Node<'a>, hooks: &mut Hooks, signers: &mut Signers<'a>) -> Option<ProjectConfig> {
@@ -73,19 +109,18 @@ impl<'a, 'r> Projects<'a, 'r> {
             self.document.get(&root::POLICY).into_iter().chain(layers.0.iter().filter_map(|l| l.get(&shared::POLICY))).collect();
         let policy = policy::read(&policies, &node.place, self.reader.sink);
         let release_tags = layers.parsed(&shared::RELEASE_TAGS, |text| Pattern::parse(text).ok());
-        let environments = match layers.get(&shared::ENVIRONMENTS) {
-            Some(node) => node.list().and_then(|list| all(list.iter().map(|node| Some(EnvironmentName(node.text()?.into()))))),
-            None => Some(vec![]),
-        };
         let images = self.images(&Of { node: &node, path, layers: &layers, instance: instance.as_ref() }, policy.as_ref(), signers);
+        self.note_environments(&node, &layers);
+        let of = environments::Of { place: &node.place, layers: &layers, images: images.as_deref(), release_tags: release_tags.as_ref() };
+        let environments = environments::read(self.reader, &of, &mut self.needs)?;
         let watched = WatchedProject {
             instance: instance?,
             path: ProjectPath(path?.into()),
             release_tags: release_tags?,
             images: images?,
-            environments: environments?,
+            environments: environments.iter().map(|environment| environment.name.clone()).collect(),
         };
-        Some(ProjectConfig { watched, policy: policy? })
+        Some(ProjectConfig { watched, policy: policy?, environments })
     }
 
     /// The project's server: the one it names, else the only one.

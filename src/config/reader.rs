@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::document::Node;
 use super::keys;
-use super::problem::{Sink, key_name, nearest, quoted};
+use super::problem::{Place, Sink, key_name, nearest, quoted};
 use super::table::{Key, Need};
 use crate::gitlab_client::check_bundle;
-use crate::model::Secret;
+use crate::model::{Secret, Timestamp};
 
 /// Bytes of a secret: GitLab's tokens have under 300, a registry's token may be a JWT of some KiB.
 const LONGEST_SECRET: u64 = 16 * 1024;
@@ -24,6 +24,8 @@ pub struct Reader<'a> {
     /// The folder of bot.toml: paths start here, never at the working directory (SR-24).
     pub base: &'a Path,
     pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Against which dates that must lie ahead are held.
+    pub now: Timestamp,
 }
 
 impl Reader<'_> {
@@ -45,39 +47,46 @@ impl Reader<'_> {
     }
 
     /// A secret, looked up. Nothing of it, and no name that could be a secret in the wrong place, gets into a problem.
+    /// A secret of one line, looked up. Nothing of it, and no name that could be a secret in the wrong place, gets into a problem.
     pub fn secret(&self, node: &Node<'_>) -> Option<Secret> {
-        let (found, missing) = match (node.get(&keys::secret::ENV), node.get(&keys::secret::FILE)) {
+        let (place, secret) = self.look_up(node)?;
+        // A line break inside would end a header; it is a sign of the wrong file.
+        if secret.expose().contains(char::is_control) {
+            self.sink.add(&place, "the secret holds control characters or several lines");
+            return None;
+        }
+        Some(secret)
+    }
+
+    /// A secret that may have lines: a key.
+    pub fn secret_text(&self, node: &Node<'_>) -> Option<Secret> {
+        self.look_up(node).map(|(_, secret)| secret)
+    }
+
+    fn look_up(&self, node: &Node<'_>) -> Option<(Place, Secret)> {
+        let (place, found) = match (node.get(&keys::secret::ENV), node.get(&keys::secret::FILE)) {
             (Some(env), None) => {
                 let name = env.text()?;
                 let shown = name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
                 let shown = if shown { format!("the environment variable {name}") } else { "this environment variable".into() };
-                ((self.env)(name), (env.place, format!("{shown} is not set")))
+                (env.place, (self.env)(name).ok_or_else(|| format!("{shown} is not set")))
             }
             (None, Some(file)) => {
                 let path = self.path(&file)?;
-                match read_text(&path, LONGEST_SECRET) {
-                    Ok(text) => (Some(text), (file.place, String::new())),
-                    Err(why) => (None, (file.place, format!("this file {why}; paths start at the folder of bot.toml"))),
-                }
+                let read =
+                    read_text(&path, LONGEST_SECRET).map_err(|why| format!("this file {why}; paths start at the folder of bot.toml"));
+                (file.place, read)
             }
             (Some(_), Some(_)) | (None, None) => return None,
         };
-        let (place, says) = missing;
-        let Some(text) = found else {
-            self.sink.add(&place, says);
-            return None;
-        };
-        let secret = Secret::new(&text).filter(|_| !text.trim().is_empty());
-        match &secret {
-            None => self.sink.add(&place, "the secret is empty"),
-            // A line break inside would end a header; it is a sign of the wrong file.
-            Some(secret) if secret.expose().contains(char::is_control) => {
-                self.sink.add(&place, "the secret holds control characters or several lines");
-                return None;
+        let secret = found.and_then(|text| Secret::new(&text).filter(|_| !text.trim().is_empty()).ok_or("the secret is empty".into()));
+        match secret {
+            Ok(secret) => Some((place, secret)),
+            Err(says) => {
+                self.sink.add(&place, says);
+                None
             }
-            Some(_) => {}
         }
-        secret
     }
 
     /// The entry of `tables` (`[signer.NAME]`) that a text names.

@@ -15,6 +15,22 @@ pub fn anonymous(host: &str) -> Settings {
     Settings { host: host.into(), login: None, token_hosts: vec![], plain_http: false, ca_pem: None }
 }
 
+/// The login that may write, if there is one.
+pub fn push_login(reader: &Reader<'_>, node: &Node<'_>) -> Option<Option<Login>> {
+    match (node.get(&key::PUSH_USERNAME), node.get(&key::PUSH_PASSWORD)) {
+        (Some(username), Some(password)) => Some(Some(Login { username: username.text()?.into(), password: reader.secret(&password)? })),
+        (Some(alone), None) => {
+            reader.sink.add(&alone.place, "needs `push_password` beside it");
+            None
+        }
+        (None, Some(alone)) => {
+            reader.sink.add(&alone.place, "needs `push_username` beside it");
+            None
+        }
+        (None, None) => Some(None),
+    }
+}
+
 /// Reads the table of one registry; `gitlabs` is the table of `[gitlab.NAME]`.
 pub fn read(reader: &Reader<'_>, host: &str, node: &Node<'_>, gitlabs: Option<&Node<'_>>) -> Option<Settings> {
     let plain_http = Layers(vec![node.clone()]).flag(&key::PLAIN_HTTP);

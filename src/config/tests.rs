@@ -1,6 +1,7 @@
 //! Good files and what they come to; the table of keys against example, defaults, reader and schema.
 
 mod bad;
+mod environments;
 
 use std::path::Path;
 
@@ -24,6 +25,8 @@ const OTHER_KEY: &str = "-----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEA2DtyubjF3GUEcvv24rYYTUqM6j++R0mE1xmc6HuHOmc=
 -----END PUBLIC KEY-----
 ";
+/// When these tests read.
+const NOW: &str = "2026-01-15T12:00:00Z";
 /// What every secret of these tests holds: no output may contain it.
 const MARK: &str = "hunter2";
 
@@ -40,6 +43,7 @@ fn folder() -> tempfile::TempDir {
         ("private.pem", private),
         ("cert.pem", certificate),
         ("private-ca.pem", include_str!("../../tests/fixtures/private-ca.pem")),
+        ("cosign.key", "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\nhunter2\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n"),
         ("junk.pub", "hunter2"),
         ("short.pub", "-----BEGIN PUBLIC KEY-----\nYWJjZA==\n-----END PUBLIC KEY-----\n"),
         ("trusted_root.json", trust::PUBLIC_ROOT),
@@ -76,7 +80,7 @@ fn parse(text: &str) -> Result<Config, Problems> {
 }
 
 fn parse_in(folder: &Path, text: &str) -> Result<Config, Problems> {
-    let result = Config::parse(text, folder, &environment);
+    let result = read(("bot.toml", text), folder, &environment, NOW.parse().unwrap());
     let shown = match &result {
         Ok(config) => format!("{config:?}"),
         Err(problems) => format!("{problems} {problems:?}"),
@@ -109,7 +113,7 @@ fn the_smallest_file_has_at_most_twelve_lines_and_derives_the_rest() {
     let text = tiny();
     assert!(text.trim().lines().count() <= 12, "{text}");
     let config = parse(&text).unwrap();
-    let [ProjectConfig { watched, policy }] = config.projects.as_slice() else { panic!("{config:?}") };
+    let [ProjectConfig { watched, policy, .. }] = config.projects.as_slice() else { panic!("{config:?}") };
     assert_eq!((watched.instance.0.as_str(), watched.path.0.as_str(), watched.release_tags.as_str()), ("main", "shop/api", "v*"));
     let [image] = watched.images.as_slice() else { panic!("{watched:?}") };
     assert_eq!((image.name.as_str(), image.release_job.as_str()), ("api", "release_image"));
@@ -140,7 +144,10 @@ fn the_smallest_file_has_at_most_twelve_lines_and_derives_the_rest() {
 
 /// The example with the absolute paths of a real installation replaced by files of the test's folder.
 fn example() -> String {
-    EXAMPLE.replace("/run/secrets/gitlab-token", "secret").replace("/run/secrets/shop-web-hook", "secret")
+    EXAMPLE
+        .replace("/run/secrets/gitlab-token", "secret")
+        .replace("/run/secrets/shop-web-hook", "secret")
+        .replace("/run/secrets/registry-push", "secret")
 }
 
 #[test]
@@ -170,6 +177,15 @@ fn the_example_loads_and_means_what_its_comments_say() {
     assert_eq!(platform.images.iter().map(|image| image.name.as_str()).collect::<Vec<_>>(), ["worker", "worker-debug"]);
     assert_eq!(platform.images[1].release_job, "release_debug_image");
     assert_eq!(platform.environments.iter().map(|e| e.0.as_str()).collect::<Vec<_>>(), ["staging", "production"]);
+    let api = &project("shop/api").environments[1];
+    assert_eq!((api.name.0.as_str(), api.second_person, api.actions.len()), ("production", true, 4));
+    let text = |moment: Option<Timestamp>| moment.map(|moment| moment.to_string());
+    assert_eq!(text(api.observe_until).as_deref(), Some("2026-02-01T00:00:00Z"), "a profile adds to what defaults say");
+    let platform_production = &project("shop/platform").environments[1];
+    assert_eq!((platform_production.second_person, platform_production.actions.len()), (false, 2), "a project replaces it key by key");
+    assert_eq!(platform_production.after.as_ref().map(|after| after.0.as_str()), Some("staging"));
+    assert_eq!(config.promotions.push_logins.keys().collect::<Vec<_>>(), ["harbor.partner.example", "registry.example.com"]);
+    assert!(config.promotions.signing_key.as_ref().is_some_and(|key| key.password.is_some()));
     assert_eq!(project("tools/scanner").watched.instance.0, "partner");
     assert_eq!(config.trust_roots.keys().map(|name| name.0.as_str()).collect::<Vec<_>>(), ["main", "partner"]);
     let partner = &config.trust_roots[&InstanceName("partner".into())];

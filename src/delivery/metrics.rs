@@ -123,6 +123,8 @@ pub(super) fn object(what: &What) -> &'static str {
         What::Release { .. } => "release",
         What::Note { .. } => "note",
         What::MergeRequest { .. } => "merge_request",
+        What::Environment { .. } => "environment",
+        What::Promotion { .. } => "promotion",
         What::Deployment { .. } => "deployment",
     }
 }

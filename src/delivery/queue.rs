@@ -105,6 +105,7 @@ impl Queue {
         let origin = match hint.origin {
             Origin::Hook { .. } => "hook",
             Origin::CatchUp => "catch_up",
+            Origin::Ourselves => "ourselves",
             Origin::Operator => "operator",
         };
         self.metrics.hint(&hint.what, origin);

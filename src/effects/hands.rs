@@ -6,6 +6,7 @@ use gitlab::api::users::CurrentUser;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+use super::promote::Promoter;
 use super::{Done, Effect, NotDone, note, reaction, release_notes, status};
 use crate::gitlab_client::{CallError, GitlabClient};
 use crate::model::Timestamp;
@@ -18,6 +19,7 @@ pub(super) const TEXT_MAX: usize = 1_000_000;
 /// What changes GitLab: one hand for each instance.
 pub struct Hands {
     by_instance: BTreeMap<InstanceName, Hand>,
+    promoter: Option<Promoter>,
 }
 
 /// The hand for one instance.
@@ -43,7 +45,16 @@ pub(super) struct Author {
 impl Hands {
     pub fn new(clients: impl IntoIterator<Item = GitlabClient>) -> Self {
         let hand = |client: GitlabClient| (client.instance().clone(), Hand { client, me: OnceCell::new() });
-        Self { by_instance: clients.into_iter().map(hand).collect() }
+        Self { by_instance: clients.into_iter().map(hand).collect(), promoter: None }
+    }
+
+    /// The same hands, able to write to registries.
+    pub fn with_promoter(self, promoter: Promoter) -> Self {
+        Self { promoter: Some(promoter), ..self }
+    }
+
+    pub(super) fn promoter(&self) -> Result<&Promoter, NotDone> {
+        self.promoter.as_ref().ok_or_else(|| NotDone::Never("no registry is configured to be written to".into()))
     }
 
     /// What performing this effect would answer without writing anything; `None` where something would be written. The catch-up poll
@@ -61,7 +72,7 @@ impl Hands {
                 status::stands(self.hand(project)?, &place, &word).await
             }
             // An answer is new by its nature.
-            Effect::Reply { .. } | Effect::React { .. } => Ok(None),
+            Effect::Reply { .. } | Effect::FollowUp { .. } | Effect::React { .. } => Ok(None),
         }
     }
 
@@ -81,12 +92,16 @@ impl Hands {
                 let thread = note::Thread { hand: self.hand(project)?, project: project.id, merge_request: *merge_request };
                 let question = note::Question { discussion, asked_by: *asked_by };
                 let done = note::reply(&thread, &question, body, intended_before).await?;
-                let place = reaction::Place { project: project.id, merge_request: *merge_request, note: *asked_by };
-                match reaction::react(thread.hand, &place, *closing).await {
-                    // The words stand, whatever becomes of the note that asked.
-                    Err(NotDone::Never(reason)) => tracing::warn!(note = asked_by.0, reason, "an answer without its reaction"),
-                    Err(later @ NotDone::Later(_)) => return Err(later),
-                    Ok(_) => {}
+                close(&thread, *asked_by, *closing).await?;
+                Ok(done)
+            }
+            Effect::FollowUp { project, merge_request, discussion, asked_by, body, closing, .. } => {
+                refuse_commands(body)?;
+                let thread = note::Thread { hand: self.hand(project)?, project: project.id, merge_request: *merge_request };
+                let question = note::Question { discussion, asked_by: *asked_by };
+                let done = note::reply(&thread, &question, body, intended_before).await?;
+                if let Some(closing) = closing {
+                    close(&thread, *asked_by, *closing).await?;
                 }
                 Ok(done)
             }
@@ -113,7 +128,8 @@ impl Hands {
                 let thread = note::Thread { hand: self.hand(project)?, project: project.id, merge_request: *merge_request };
                 note::posted(&thread, body, intended).await
             }
-            Effect::Reply { project, merge_request, discussion, asked_by, body, .. } => {
+            Effect::Reply { project, merge_request, discussion, asked_by, body, .. }
+            | Effect::FollowUp { project, merge_request, discussion, asked_by, body, .. } => {
                 let thread = note::Thread { hand: self.hand(project)?, project: project.id, merge_request: *merge_request };
                 note::replied(&thread, &note::Question { discussion, asked_by: *asked_by }, body, intended).await
             }
@@ -128,10 +144,21 @@ impl Hands {
         }
     }
 
-    fn hand(&self, project: &ProjectKey) -> Result<&Hand, NotDone> {
+    pub(super) fn hand(&self, project: &ProjectKey) -> Result<&Hand, NotDone> {
         let unknown = || NotDone::Never(format!("no GitLab named {} is configured", project.instance));
         self.by_instance.get(&project.instance).ok_or_else(unknown)
     }
+}
+
+/// The reaction that belongs to words. The words stand, whatever becomes of the note that asked.
+async fn close(thread: &note::Thread<'_>, asked_by: NoteId, closing: super::Emoji) -> Result<(), NotDone> {
+    let place = reaction::Place { project: thread.project, merge_request: thread.merge_request, note: asked_by };
+    match reaction::react(thread.hand, &place, closing).await {
+        Err(NotDone::Never(reason)) => tracing::warn!(note = asked_by.0, reason, "an answer without its reaction"),
+        Err(later @ NotDone::Later(_)) => return Err(later),
+        Ok(_) => {}
+    }
+    Ok(())
 }
 
 /// Refuses a text in which a line begins with `/`: GitLab runs such a line as a quick action with our rights (SR-10).

@@ -2,6 +2,7 @@
 
 mod hands;
 pub mod note;
+pub mod promote;
 pub mod reaction;
 pub mod release_notes;
 pub mod status;
@@ -35,6 +36,16 @@ pub enum Effect {
     /// An answer in the thread of the note that asked, and the reaction on that note that closes it: one effect, so that whatever
     /// ends between the two is found again, and they never tell of different looks.
     Reply { project: ProjectKey, merge_request: MergeRequestIid, discussion: DiscussionId, asked_by: NoteId, body: String, closing: Emoji },
+    /// A later word about a promotion, in the thread that asked for it. `about` tells one such word from another: each is said once.
+    FollowUp {
+        project: ProjectKey,
+        merge_request: MergeRequestIid,
+        discussion: DiscussionId,
+        asked_by: NoteId,
+        about: String,
+        body: String,
+        closing: Option<Emoji>,
+    },
     /// A reaction on a note.
     React { project: ProjectKey, merge_request: MergeRequestIid, note: NoteId, emoji: Emoji },
 }
@@ -90,6 +101,7 @@ impl Effect {
             Self::ReleaseSection { .. } => "release_section",
             Self::Status { .. } => "status",
             Self::Reply { .. } => "reply",
+            Self::FollowUp { .. } => "follow_up",
             Self::React { .. } => "reaction",
         }
     }
@@ -101,6 +113,9 @@ impl Effect {
             Self::ReleaseSection { project, tag, .. } => format!("{project}/release/{tag}"),
             Self::Status { project, pipeline, .. } => format!("{project}/pipeline/{pipeline}/status"),
             Self::Reply { project, merge_request, asked_by, .. } => format!("{project}/!{merge_request}/note/{asked_by}/reply"),
+            Self::FollowUp { project, merge_request, asked_by, about, .. } => {
+                format!("{project}/!{merge_request}/note/{asked_by}/follow-up/{about}")
+            }
             Self::React { project, merge_request, note, emoji } => format!("{project}/!{merge_request}/note/{note}/{emoji:?}"),
         }
     }

@@ -2,7 +2,9 @@
 
 mod attestation;
 mod ci;
+mod deploys;
 mod recent;
+mod rights;
 mod talk;
 mod tests;
 mod wire;
@@ -19,6 +21,7 @@ use crate::model::Timestamp;
 use crate::model::gitlab::{Commit, CommitSha, Member, Project, ProjectId, ProjectPath, Release, Tag, User, UserId};
 use crate::verdict::Looked;
 
+pub use deploys::Deployed;
 pub use recent::{RecentMergeRequest, RecentPipeline, RecentTag};
 
 /// How many objects of one look are read one by one. A commit has one or two pipelines on a ref and one or two merge requests;
@@ -91,7 +94,7 @@ impl Gitlab {
         let endpoint = CommitEndpoint::builder().project(project.0).commit(sha.as_str()).build();
         let commit = self.client.one::<wire::Commit, _, _>(endpoint).await;
         look(commit.and_then(|commit| {
-            let found = Commit { sha: commit.id, title: commit.title, web_url: commit.web_url };
+            let found = Commit::from(commit);
             if found.sha == *sha { Ok(found) } else { Err(wire::odd("another commit than the one asked for")) }
         }))
     }
@@ -112,10 +115,12 @@ impl Gitlab {
 
     /// A user's rights in a project, inherited and invited ones included; `Absent` if there are none.
     pub async fn member(&self, project: ProjectId, user: UserId) -> Looked<Member> {
+        look(self.read_member(project, user).await)
+    }
+
+    async fn read_member(&self, project: ProjectId, user: UserId) -> Result<Member, CallError> {
         let endpoint = AllProjectMember::builder().project(project.0).user(user.0).build();
-        let member = self.client.one::<wire::Member, _, _>(endpoint).await;
-        look(member.and_then(|member| {
-            if member.user.id == user { Ok(member.at(Timestamp::now())) } else { Err(wire::odd("another member than the one asked for")) }
-        }))
+        let member: wire::Member = self.client.one(endpoint).await?;
+        if member.user.id == user { Ok(member.at(Timestamp::now())) } else { Err(wire::odd("another member than the one asked for")) }
     }
 }

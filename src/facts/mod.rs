@@ -3,6 +3,7 @@
 mod collect;
 mod evidence;
 pub mod gitlab;
+mod halt;
 mod pieces;
 pub mod provenance;
 pub mod registry;
@@ -27,6 +28,7 @@ pub struct Looks {
     gitlabs: BTreeMap<InstanceName, gitlab::Gitlab>,
     registry: registry::Registry,
     roots: trust_root::Roots,
+    halt_file: Option<std::path::PathBuf>,
 }
 
 /// What was seen before. The store answers; facts does not know it.
@@ -54,7 +56,7 @@ pub trait Memory: Send + Sync {
 
 impl Looks {
     pub fn new(gitlabs: BTreeMap<InstanceName, gitlab::Gitlab>, registry: registry::Registry, roots: impl Into<trust_root::Roots>) -> Self {
-        Self { gitlabs, registry, roots: roots.into() }
+        Self { gitlabs, registry, roots: roots.into(), halt_file: None }
     }
 
     /// Whom each GitLab's certificates and logs are held against.
@@ -105,7 +107,10 @@ impl Looks {
                     tokio::join!(gitlab.merge_request(project, *merge_request), gitlab.note(project, *merge_request, *note));
                 merge_request.and_then(|merge_request| note.map(|note| Event::Note { merge_request, note }))
             }
-            What::MergeRequest { .. } | What::Deployment { .. } => Looked::Found(Event::Quiet),
+            What::Promotion { id } => Looked::Found(Event::Promotion(id.clone())),
+            What::Environment { name } => Looked::Found(Event::Environment(name.clone())),
+            What::Deployment { id } => gitlab.deployment(project, *id).await.map(Event::Deployment),
+            What::MergeRequest { .. } => Looked::Found(Event::Quiet),
         }
     }
 

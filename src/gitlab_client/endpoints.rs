@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 
+use gitlab::api::common::NameOrId;
 use gitlab::api::endpoint_prelude::{BodyError, Endpoint, JsonParams, Method, QueryParams};
 
-use crate::model::gitlab::{DiscussionId, MergeRequestIid, NoteId, ProjectId};
-use crate::model::{Digest, Timestamp};
+use crate::model::gitlab::{DiscussionId, JobId, MergeRequestIid, NoteId, ProjectId, UserId};
+use crate::model::{Digest, EnvironmentName, Timestamp};
 
 /// An endpoint given by its path.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +47,10 @@ fn get(path: String) -> Plain {
     Plain { method: Method::GET, path, parameters: vec![], body: None }
 }
 
+fn post(path: String, body: serde_json::Value) -> Plain {
+    Plain { method: Method::POST, path, parameters: vec![], body: Some(body) }
+}
+
 fn escaped(name: &str) -> String {
     gitlab::api::common::path_escaped(name).to_string()
 }
@@ -63,7 +68,7 @@ pub fn discussion(project: ProjectId, merge_request: MergeRequestIid, discussion
 /// [A reply](https://docs.gitlab.com/api/discussions/#add-note-to-existing-merge-request-thread).
 pub fn reply(project: ProjectId, merge_request: MergeRequestIid, discussion: &DiscussionId, body: &str) -> Built {
     let path = format!("projects/{project}/merge_requests/{merge_request}/discussions/{}/notes", escaped(&discussion.0));
-    Ok(Plain { method: Method::POST, path, parameters: vec![], body: Some(serde_json::json!({ "body": body })) })
+    Ok(post(path, serde_json::json!({ "body": body })))
 }
 
 /// [A release](https://docs.gitlab.com/api/releases/#get-a-release-by-a-tag-name). The crate does not escape the tag.
@@ -104,4 +109,34 @@ pub fn merge_requests_updated_after(project: ProjectId, since: Timestamp) -> Bui
 
 fn newest_since(since: Timestamp) -> Vec<(&'static str, String)> {
     vec![("updated_after", since.to_string()), ("order_by", "updated_at".into()), ("sort", "desc".into())]
+}
+
+/// [An environment's protection](https://docs.gitlab.com/api/protected_environments/#get-a-single-protected-environment) (Premium).
+pub fn protected_environment(project: ProjectId, name: &EnvironmentName) -> Built {
+    Ok(get(format!("projects/{project}/protected_environments/{}", escaped(&name.0))))
+}
+
+/// [A member of a group or of one above it](https://docs.gitlab.com/api/group_members/).
+pub fn group_member_of_all(group: NameOrId<'_>, user: UserId) -> Built {
+    Ok(get(format!("groups/{group}/members/all/{user}")))
+}
+
+/// [Which GitLab this is](https://docs.gitlab.com/api/version/).
+pub fn version() -> Built {
+    Ok(get("version".into()))
+}
+
+/// [A manual job is started](https://docs.gitlab.com/api/jobs/#run-a-job). The crate knows no inputs.
+pub fn play_job(project: ProjectId, job: JobId, given: serde_json::Value) -> Built {
+    Ok(post(format!("projects/{project}/jobs/{job}/play"), given))
+}
+
+/// [A job runs again](https://docs.gitlab.com/api/jobs/#retry-a-job). The crate knows no inputs.
+pub fn retry_job(project: ProjectId, job: JobId, given: serde_json::Value) -> Built {
+    Ok(post(format!("projects/{project}/jobs/{job}/retry"), given))
+}
+
+/// [A new pipeline](https://docs.gitlab.com/api/pipelines/#create-a-new-pipeline). The crate knows no inputs.
+pub fn start_pipeline(project: ProjectId, given: serde_json::Value) -> Built {
+    Ok(post(format!("projects/{project}/pipeline"), given))
 }

@@ -18,8 +18,8 @@ pub enum CallError {
     /// 404: the object is not there.
     #[error("GitLab has no such object (404)")]
     NotFound,
-    /// 404 for the project itself: it is gone, or our token may no longer see it; GitLab says the same for both.
-    #[error("GitLab shows no such project to our token (404)")]
+    /// 404 for the project or group itself: it is gone, or our token may no longer see it; GitLab says the same for both.
+    #[error("GitLab shows no such project or group to our token (404)")]
     Hidden,
     /// 429.
     #[error("GitLab's rate limit is reached (429)")]
@@ -55,7 +55,7 @@ impl CallError {
             404 => match &json {
                 // A proxy's 404 page says nothing about GitLab's objects.
                 None => Self::Unreadable("a 404 that is not GitLab's".into()),
-                Some(json) if message(json) == "404 Project Not Found" => Self::Hidden,
+                Some(json) if matches!(message(json).as_str(), "404 Project Not Found" | "404 Group Not Found") => Self::Hidden,
                 Some(_) => Self::NotFound,
             },
             408 => Self::Down { what: "408".into(), sent: true },
@@ -99,13 +99,27 @@ fn message(json: &serde_json::Value) -> String {
     let value = json.get("message").or_else(|| json.get("error"));
     match value {
         Some(serde_json::Value::String(text)) => short(text),
+        Some(serde_json::Value::Object(fields)) => short(&fields.iter().map(field).collect::<Vec<_>>().join("; ")),
         Some(other) => short(&other.to_string()),
         None => String::new(),
     }
 }
 
+/// `{"name": ["is too long"]}` as `name is too long`; what is said of the whole (`base`) stands alone.
+fn field((name, said): (&String, &serde_json::Value)) -> String {
+    let said = match said {
+        serde_json::Value::Array(all) => all.iter().map(text).collect::<Vec<_>>().join(", "),
+        one => text(one),
+    };
+    if name == "base" { said } else { format!("{name} {said}") }
+}
+
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 /// One short line of printable characters.
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE_MAX).collect()
 }
 

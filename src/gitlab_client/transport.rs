@@ -90,8 +90,8 @@ impl GitlabClient {
         let base = &self.inner.base;
         let same =
             url.scheme() == base.scheme() && url.host() == base.host() && url.port_or_known_default() == base.port_or_known_default();
-        let root = format!("{}/api/v4/", base.path().trim_end_matches('/'));
-        same && url.path().starts_with(&root)
+        let below = url.path().strip_prefix(base.path().trim_end_matches('/'));
+        same && below.is_some_and(|path| path.starts_with("/api/v4/") || path == super::graphql::PATH)
     }
 }
 

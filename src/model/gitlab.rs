@@ -183,6 +183,17 @@ pub struct Commit {
     pub web_url: String,
 }
 
+/// What one commit holds and an earlier one does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitsBetween {
+    /// Newest first.
+    pub commits: Vec<Commit>,
+    /// There are more than were read.
+    pub more: bool,
+    /// Those that brought them, by number.
+    pub merge_requests: Vec<MergeRequest>,
+}
+
 /// A pipeline or job status ([GitLab, pipelines API](https://docs.gitlab.com/api/pipelines/)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

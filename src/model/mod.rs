@@ -7,11 +7,12 @@ pub mod gitlab;
 pub mod image;
 pub mod moment;
 pub mod project;
+pub mod promotion;
 pub mod secret;
 pub mod signer;
 
 pub use digest::Digest;
-pub use environment::EnvironmentName;
+pub use environment::{Environment, EnvironmentName};
 pub use image::{ImageReference, PinnedImage, Pointer, Repository};
 pub use jiff::Timestamp;
 pub use secret::Secret;

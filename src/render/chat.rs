@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::phrase::Phrase;
 use super::template::Values;
 use super::{Words, safe};
-use crate::commands::{COMMANDS, MAX_COMMANDS, PREFIX, Row};
+use crate::commands::{COMMANDS, EATEN, MAX_COMMANDS, PREFIX, Row};
 use crate::model::Digest;
 
 /// Why there is no image to check.
@@ -27,7 +27,15 @@ pub enum NotFound {
 struct Help {
     rows: Vec<HelpRow>,
     bare: Phrase,
+    /// Bare words that some GitLab keeps, and what works instead.
+    eaten: Vec<Eaten>,
     most: Phrase,
+}
+
+#[derive(Serialize)]
+struct Eaten {
+    bare: Phrase,
+    prefixed: Phrase,
 }
 
 #[derive(Serialize)]
@@ -49,7 +57,9 @@ impl Words {
         });
         let bare: Vec<_> = COMMANDS.iter().filter(|row| row.bare).map(|row| Phrase::command("/", row.verb)).collect();
         let most = Phrase::number(u64::try_from(MAX_COMMANDS).unwrap_or(u64::MAX));
-        safe(self.block("chat/help", &Help { rows: rows.collect(), bare: Phrase::list(&bare), most }) + "\n")
+        let eaten = EATEN.iter().map(|verb| Eaten { bare: Phrase::command("/", verb), prefixed: Phrase::command(PREFIX, verb) });
+        let help = Help { rows: rows.collect(), bare: Phrase::list(&bare), eaten: eaten.collect(), most };
+        safe(self.block("chat/help", &help) + "\n")
     }
 
     /// The answer to a word that is no verb.

@@ -6,6 +6,7 @@
 mod ask;
 mod entry;
 mod index;
+mod promotions;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 pub use entry::{CommandSeen, Entry};
+pub use promotions::OpenedAs;
 
 use super::{Space, Store, StoreError};
 use crate::model::gitlab::ProjectKey;
@@ -132,7 +134,8 @@ impl Ledger {
     }
 
     /// Makes the indices anew from the log, checking the chain on the way. Marks of executed commands are only added to: one that
-    /// is not yet in the log has still been taken.
+    /// is not yet in the log has still been taken. So are promotions: another replica must at no moment find an environment free
+    /// because its holder's mark is being made again. What their index names is checked against the record, so nothing stale counts.
     pub async fn rebuild(&self) -> Result<(), LedgerError> {
         let mut head = self.head.lock().await;
         for space in [Space::Sighting, Space::Note, Space::Verdict, Space::Intent] {
@@ -158,27 +161,19 @@ impl Ledger {
 
     /// Records an entry; it is durable and found by name when this returns.
     pub async fn append(&self, entry: &Entry) -> Result<u64, LedgerError> {
-        let head = self.head.lock().await;
-        self.append_behind(head, entry).await
-    }
-
-    async fn append_behind(&self, mut head: MutexGuard<'_, Head>, entry: &Entry) -> Result<u64, LedgerError> {
-        for _ in 0..TRIES {
-            let body = Body { seq: head.next, prev: head.hash, entry };
-            let bytes = serde_json::to_vec(&body).map_err(|e| StoreError(format!("an entry cannot be written: {e}")))?;
-            let seq = head.next;
-            if self.store.append(seq, &bytes).await? {
-                self.advance(&mut head, seq, &bytes).await?;
-                self.keep(*head).await?;
+        let mut tail = Tail { head: self.head.lock().await, ledger: self, tries: 0 };
+        loop {
+            if let Some(seq) = tail.append(entry).await? {
                 return Ok(seq);
             }
-            // Another replica was faster. If it left nothing to follow, the log is not what it was.
-            self.catch_up(&mut head).await?;
-            if head.next == seq {
-                return Err(LedgerError::Broken(Break { seq, fault: Fault::Missing }));
-            }
         }
-        Err(StoreError(format!("{TRIES} tries to append were overtaken by other replicas")).into())
+    }
+
+    /// The end of the chain, for whoever decides on the state there what is written behind it.
+    async fn tail(&self) -> Result<Tail<'_>, LedgerError> {
+        let mut head = self.head.lock().await;
+        self.catch_up(&mut head).await?;
+        Ok(Tail { ledger: self, head, tries: 0 })
     }
 
     /// Takes in what other replicas appended since.
@@ -247,6 +242,11 @@ impl Ledger {
     /// The records behind a prefix of the index, at most `limit`, in key order.
     async fn found(&self, space: Space, prefix: &str, limit: usize) -> Result<Vec<(u64, Entry)>, LedgerError> {
         self.follow().await?;
+        self.at_head(space, prefix, limit).await
+    }
+
+    /// The same without following other replicas first: for whoever already did, and holds the head.
+    async fn at_head(&self, space: Space, prefix: &str, limit: usize) -> Result<Vec<(u64, Entry)>, LedgerError> {
         let mut entries = vec![];
         for (key, value) in self.store.scan(space, prefix, limit).await? {
             let seq = index::seq(&value).ok_or_else(|| StoreError(format!("the index entry {key} cannot be read; rebuild the indices")))?;
@@ -267,13 +267,15 @@ impl Ledger {
 
     /// Records that a digest was seen; `false` if exactly that is recorded already.
     pub async fn record_sighting(&self, project: &ProjectKey, image: &Repository, sighting: &Sighting) -> Result<bool, LedgerError> {
-        let mut head = self.head.lock().await;
-        self.catch_up(&mut head).await?;
-        if self.store.get(Space::Sighting, &index::same(project, image, sighting)).await?.is_some() {
-            return Ok(false);
-        }
+        let same = index::same(project, image, sighting);
         let entry = Entry::Seen { project: project.clone(), image: image.clone(), sighting: sighting.clone() };
-        self.append_behind(head, &entry).await.map(|_| true)
+        let mut tail = self.tail().await?;
+        while self.store.get(Space::Sighting, &same).await?.is_none() {
+            if tail.append(&entry).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Takes a command for execution: `true` only for the first who asks about this note, across replicas and restarts (SR-06).
@@ -285,6 +287,38 @@ impl Ledger {
         }
         self.append(&Entry::Command(command.clone())).await?;
         Ok(true)
+    }
+}
+
+/// The end of the chain with every record before it indexed, held against other writers of this process. What was read while it is
+/// held is the state that the next record is written behind. It is read with [`Ledger::at_head`]: what follows other replicas by
+/// itself would wait for this for ever.
+struct Tail<'a> {
+    ledger: &'a Ledger,
+    head: MutexGuard<'a, Head>,
+    tries: usize,
+}
+
+impl Tail<'_> {
+    /// Writes the next record. `None`: another replica was faster, and its records are taken in; what was decided on the state
+    /// before must be decided again.
+    async fn append(&mut self, entry: &Entry) -> Result<Option<u64>, LedgerError> {
+        if self.tries == TRIES {
+            return Err(StoreError(format!("{TRIES} tries to append were overtaken by other replicas")).into());
+        }
+        self.tries += 1;
+        let (ledger, head) = (self.ledger, &mut *self.head);
+        let seq = head.next;
+        let body = Body { seq, prev: head.hash, entry };
+        let bytes = serde_json::to_vec(&body).map_err(|e| StoreError(format!("an entry cannot be written: {e}")))?;
+        if ledger.store.append(seq, &bytes).await? {
+            ledger.advance(head, seq, &bytes).await?;
+            ledger.keep(*head).await?;
+            return Ok(Some(seq));
+        }
+        ledger.catch_up(head).await?;
+        // If it left nothing to follow, the log is not what it was.
+        if head.next == seq { Err(LedgerError::Broken(Break { seq, fault: Fault::Missing })) } else { Ok(None) }
     }
 }
 

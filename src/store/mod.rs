@@ -68,13 +68,16 @@ pub enum Space {
     Verdict,
     /// Effects intended, and how they ended.
     Intent,
+    /// Promotions: their events, where they went, and who holds which environment.
+    Promotion,
     /// Up to where the ledger's indices reach.
     Ledger,
 }
 
 impl Space {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::Cursor, Self::Sighting, Self::Note, Self::Command, Self::Verdict, Self::Intent, Self::Ledger];
+    pub const ALL: [Self; 8] =
+        [Self::Cursor, Self::Sighting, Self::Note, Self::Command, Self::Verdict, Self::Intent, Self::Promotion, Self::Ledger];
 
     /// The name it has on disk, kept for ever.
     pub fn name(self) -> &'static str {
@@ -85,6 +88,7 @@ impl Space {
             Self::Command => "command",
             Self::Verdict => "verdict",
             Self::Intent => "intent",
+            Self::Promotion => "promotion",
             Self::Ledger => "ledger",
         }
     }

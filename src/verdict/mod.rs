@@ -4,6 +4,7 @@ pub mod checks;
 pub mod facts;
 pub mod inspection;
 pub mod problem;
+pub mod promotion;
 mod runner;
 #[cfg(any(test, feature = "sandbox"))]
 pub mod testing;
@@ -321,11 +322,13 @@ pub enum PlatformSigned {
     CouldNotCheck,
 }
 
-/// Proof that an image passed for an environment. Only [`Verdict::clear`] makes one, and only from a passed verdict.
+/// Proof that an image may go to an environment. [`Verdict::clear`] makes one, only from a passed verdict, and [`promotion::clear`],
+/// only where no bar is left; an environment that is observed may leave out bars.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clearance {
     image: PinnedImage,
     environment: EnvironmentName,
+    observed: bool,
 }
 
 impl Verdict {
@@ -386,7 +389,7 @@ impl Verdict {
     /// The clearance for an environment, if this verdict passed.
     pub fn clear(&self, environment: &EnvironmentName) -> Option<Clearance> {
         match (self.outcome, &self.image) {
-            (Outcome::Passed, Some(image)) => Some(Clearance { image: image.clone(), environment: environment.clone() }),
+            (Outcome::Passed, Some(image)) => Some(Clearance { image: image.clone(), environment: environment.clone(), observed: false }),
             (Outcome::Passed | Outcome::Blocked | Outcome::CouldNotCheck, _) => None,
         }
     }
@@ -399,5 +402,10 @@ impl Clearance {
 
     pub fn environment(&self) -> &EnvironmentName {
         &self.environment
+    }
+
+    /// Something would have blocked, and the environment is only observed: nobody may attest that policy is met.
+    pub fn is_observed(&self) -> bool {
+        self.observed
     }
 }

@@ -13,6 +13,7 @@ mod keyless;
 mod logins;
 mod matrix;
 mod parts;
+mod promote;
 mod registry;
 mod stage;
 mod token_server;

@@ -1,17 +1,14 @@
-//! Pipelines, jobs, artifacts, test reports, deployments.
+//! Pipelines, jobs, artifacts, test reports.
 
 use futures_util::future::try_join_all;
-use gitlab::api::common::SortOrder;
-use gitlab::api::projects::deployments::{DeploymentOrderBy, DeploymentStatusFilter, Deployments};
 use gitlab::api::projects::jobs::Job as JobEndpoint;
 use gitlab::api::projects::jobs::artifacts::DownloadJobArtifactFile;
 use gitlab::api::projects::pipelines::{Pipeline as PipelineEndpoint, PipelineJobs, PipelineTestReportSummary, Pipelines};
 
 use super::{Gitlab, REREAD_MAX, wire};
 use crate::gitlab_client::{CallError, look};
-use crate::model::EnvironmentName;
-use crate::model::gitlab::{CommitSha, Deployment, GitRef, Job, JobId, Pipeline, PipelineId, ProjectId, TestSummary};
-use crate::verdict::{Looked, Service, Why, WhyKind};
+use crate::model::gitlab::{CommitSha, Job, JobId, Pipeline, PipelineId, ProjectId, TestSummary};
+use crate::verdict::Looked;
 
 /// Pipelines of one commit on one ref name that are read one by one, [`REREAD_MAX`] at a time. An honest release has one or two;
 /// whoever may push branches can add those of a branch that is named like the tag.
@@ -87,50 +84,5 @@ impl Gitlab {
         let endpoint = PipelineTestReportSummary::builder().project(project.0).pipeline(pipeline.0).build();
         let report = self.client.one::<wire::TestReport, _, _>(endpoint).await;
         look(report.and_then(|report| report.summary().ok_or(CallError::NotFound)))
-    }
-
-    /// The newest deployment that succeeded in an environment.
-    pub async fn latest_deployment(&self, project: ProjectId, environment: &EnvironmentName) -> Looked<Deployment> {
-        let mut builder = Deployments::builder();
-        builder.project(project.0).environment(environment.0.as_str()).status(DeploymentStatusFilter::Success);
-        let endpoint = builder.order_by(DeploymentOrderBy::Id).sort(SortOrder::Descending).build();
-        let newest = self.client.first::<wire::Deployment, _, _>(endpoint, 1).await;
-        let newest = newest.and_then(|found| found.into_iter().next().ok_or(CallError::NotFound)).and_then(|found| {
-            let asked = found.environment.name == environment.0 && found.status == "success";
-            if asked { Ok(found) } else { Err(wire::odd("another deployment than the one asked for")) }
-        });
-        match look(newest) {
-            Looked::Found(found) => self.ref_of(project, &found).await.map(|git_ref| Deployment {
-                id: found.id,
-                environment: found.environment.name,
-                sha: found.sha,
-                git_ref,
-                status: found.status,
-                at: found.deployable.and_then(|job| job.finished_at).or(found.updated_at).or(found.created_at),
-            }),
-            Looked::Absent => Looked::Absent,
-            Looked::Unreachable(why) => Looked::Unreachable(why),
-        }
-    }
-
-    /// A deployment's ref. Its job says whether that is a tag; a deployment recorded over the API has no job, so the repository is
-    /// asked, and a name that is both tag and branch stays undecided.
-    async fn ref_of(&self, project: ProjectId, deployment: &wire::Deployment) -> Looked<GitRef> {
-        let name = &deployment.ref_name;
-        if let Some(job) = &deployment.deployable {
-            return Looked::Found(if job.tag { GitRef::Tag(name.clone()) } else { GitRef::Branch(name.clone()) });
-        }
-        match self.tag(project, name).await {
-            Looked::Absent => Looked::Found(GitRef::Branch(name.clone())),
-            Looked::Unreachable(why) => Looked::Unreachable(why),
-            Looked::Found(_) => match self.branch_protected(project, name).await {
-                Looked::Absent => Looked::Found(GitRef::Tag(name.clone())),
-                Looked::Unreachable(why) => Looked::Unreachable(why),
-                Looked::Found(_) => {
-                    let detail = "a deployment's ref names a tag and a branch";
-                    Looked::Unreachable(Why::new(Service::Gitlab, WhyKind::Unreadable, detail))
-                }
-            },
-        }
     }
 }

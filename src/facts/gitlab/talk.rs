@@ -29,7 +29,7 @@ impl Gitlab {
         look(self.read_merge_requests_of(project, sha).await)
     }
 
-    async fn read_merge_requests_of(&self, project: ProjectId, sha: &CommitSha) -> Result<Vec<MergeRequest>, CallError> {
+    pub(super) async fn read_merge_requests_of(&self, project: ProjectId, sha: &CommitSha) -> Result<Vec<MergeRequest>, CallError> {
         let endpoint = MergeRequestsOfCommit::builder().project(project.0).sha(sha.as_str()).build();
         let mut listed: Vec<wire::ListedMergeRequest> = self.client.all(endpoint).await?;
         // One of another project has a number of its own there, which would name a stranger here.

@@ -43,6 +43,53 @@ impl From<User> for model::User {
 pub struct AnyUser {
     pub id: UserId,
     pub bot: bool,
+    state: String,
+    locked: Option<bool>,
+}
+
+impl AnyUser {
+    /// Whether the account may sign in: not blocked, banned, deactivated or locked.
+    pub fn active(&self) -> bool {
+        self.state == "active" && self.locked != Some(true)
+    }
+}
+
+/// GitLab's rule of an environment. Its rows decide, so a missing list is an odd answer and not an empty one.
+#[derive(Debug, Deserialize)]
+pub struct ProtectedEnvironment {
+    pub name: String,
+    pub deploy_access_levels: Vec<DeployAccess>,
+    required_approval_count: u64,
+    /// Replaces the plain count where there are any.
+    #[serde(default)]
+    approval_rules: Vec<ApprovalRule>,
+}
+
+impl ProtectedEnvironment {
+    /// How many approvals GitLab itself demands before a deployment.
+    pub fn required_approvals(&self) -> u64 {
+        if self.approval_rules.is_empty() {
+            return self.required_approval_count;
+        }
+        self.approval_rules.iter().fold(0, |sum, rule| sum.saturating_add(rule.required_approvals))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct ApprovalRule {
+    required_approvals: u64,
+}
+
+/// One row of such a rule.
+#[derive(Debug, Deserialize)]
+pub struct DeployAccess {
+    pub access_level: Option<u64>,
+    #[serde(default)]
+    pub access_level_description: String,
+    pub user_id: Option<UserId>,
+    pub group_id: Option<u64>,
+    pub deploy_key_id: Option<u64>,
+    pub group_inheritance_type: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -110,9 +157,15 @@ pub struct Branch {
 
 #[derive(Debug, Deserialize)]
 pub struct Commit {
-    pub id: CommitSha,
-    pub title: String,
-    pub web_url: String,
+    id: CommitSha,
+    title: String,
+    web_url: String,
+}
+
+impl From<Commit> for model::Commit {
+    fn from(commit: Commit) -> Self {
+        Self { sha: commit.id, title: commit.title, web_url: commit.web_url }
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use oci_client::manifest::{OciDescriptor, OciImageManifest};
 
 use super::evidence::{EvidenceContent, EvidenceItem};
-use super::limits;
-use super::manifest::{Content, Manifest, one_line};
 use crate::model::Digest;
 use crate::model::signer::Layout;
+use crate::registry_client::limits;
+use crate::registry_client::manifest::{Content, Manifest, one_line};
 
 /// Cosign's simple signing payload.
 const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";

@@ -1,7 +1,7 @@
 //! The base image, by an image's own annotations.
 
-use super::manifest::{Content, Manifest};
 use crate::model::attestation::{BaseImage, BaseToldBy};
+use crate::registry_client::manifest::{Content, Manifest};
 
 /// Characters of a base image's name that are kept: an OCI reference has fewer.
 const NAME: usize = 512;

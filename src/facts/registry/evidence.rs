@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, HashMap};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{Method, StatusCode};
 
+use super::Manifest;
 use super::artifact::{Blobs, Draft, What, of_legacy_tag, of_referrer};
-use super::listing::{Fallback, by_api, by_fallback_tag};
-use super::wire::{Ask, Wire};
-use super::{Manifest, limits, too_large, unreadable};
 use crate::model::signer::Layout;
 use crate::model::{Digest, PinnedImage};
+use crate::registry_client::listing::{Fallback, by_api, by_fallback_tag};
+use crate::registry_client::wire::{Ask, Scope, Wire};
+use crate::registry_client::{limits, too_large, unreadable};
 use crate::verdict::facts::{Why, WhyKind};
 
 /// What lies beside an image: at least one item.
@@ -172,7 +173,7 @@ async fn read_blobs(wire: &Wire, image: &PinnedImage, drafts: &[Draft]) -> Resul
 async fn read_blob(wire: &Wire, image: &PinnedImage, (digest, size): (Digest, usize)) -> Result<Result<bytes::Bytes, String>, Why> {
     let repository = &image.repository.path;
     let url = wire.host.url(repository, &["blobs", &digest.to_string()]);
-    let answer = match wire.send(Ask { method: Method::GET, repository, url, accept: "*/*", limit: size }).await {
+    let answer = match wire.send(Ask { method: Method::GET, scope: Scope::pull(repository), url, accept: "*/*", limit: size }).await {
         Ok(answer) => answer,
         Err(why) if why.kind == WhyKind::TooLarge => return Ok(Err(format!("blob {digest}: {}", why.detail))),
         Err(why) => return Err(why),

@@ -2,9 +2,10 @@
 
 use oci_client::manifest::{ImageIndexEntry, OCI_IMAGE_MEDIA_TYPE};
 
-use super::manifest::{Content, MediaType, one_line};
-use super::{Manifest, limits, too_large, unreadable};
+use super::Manifest;
 use crate::model::Digest;
+use crate::registry_client::manifest::{Content, MediaType, one_line};
+use crate::registry_client::{limits, too_large, unreadable};
 use crate::verdict::facts::{Index, Looked, Platform};
 
 /// What BuildKit puts as platform on manifests that hold attestations, so that nothing runs them

@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::Secret;
 use crate::model::signer::Layout;
 use crate::sandbox::registry::{Account, Auth, Fault, Options, Referrers, RegistryDouble, media};
+use crate::verdict::facts::WhyKind;
 
 const REPOSITORY: &str = "shop/api";
 

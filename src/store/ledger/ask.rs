@@ -27,7 +27,12 @@ const VERDICTS_BACK: usize = 32;
 fn release_of(entry: Entry) -> Option<String> {
     match entry {
         Entry::Seen { sighting, .. } => sighting.release,
-        Entry::Verdict { .. } | Entry::Intended { .. } | Entry::Done { .. } | Entry::NotDone { .. } | Entry::Command(_) => None,
+        Entry::Verdict { .. }
+        | Entry::Intended { .. }
+        | Entry::Done { .. }
+        | Entry::NotDone { .. }
+        | Entry::Command(_)
+        | Entry::Promotion { .. } => None,
     }
 }
 
@@ -59,7 +64,12 @@ impl Ledger {
         };
         let sightings = found.into_values().filter_map(|entry| match entry {
             Entry::Seen { sighting, .. } => keep(&sighting).then_some(sighting),
-            Entry::Verdict { .. } | Entry::Intended { .. } | Entry::Done { .. } | Entry::NotDone { .. } | Entry::Command(_) => None,
+            Entry::Verdict { .. }
+            | Entry::Intended { .. }
+            | Entry::Done { .. }
+            | Entry::NotDone { .. }
+            | Entry::Command(_)
+            | Entry::Promotion { .. } => None,
         });
         Ok(sightings.collect())
     }
@@ -77,7 +87,12 @@ impl Ledger {
         }
         let sightings = entries.into_iter().filter_map(|(_, entry)| match entry {
             Entry::Seen { sighting, .. } => Some(sighting),
-            Entry::Verdict { .. } | Entry::Intended { .. } | Entry::Done { .. } | Entry::NotDone { .. } | Entry::Command(_) => None,
+            Entry::Verdict { .. }
+            | Entry::Intended { .. }
+            | Entry::Done { .. }
+            | Entry::NotDone { .. }
+            | Entry::Command(_)
+            | Entry::Promotion { .. } => None,
         });
         Ok(sightings.collect())
     }
@@ -115,7 +130,8 @@ impl Ledger {
             | Entry::Verdict { .. }
             | Entry::Intended { .. }
             | Entry::NotDone { .. }
-            | Entry::Command(_) => None,
+            | Entry::Command(_)
+            | Entry::Promotion { .. } => None,
         }))
     }
 
@@ -124,7 +140,12 @@ impl Ledger {
         let newest = self.found(Space::Intent, &index::effect(effect_key), 1).await?;
         Ok(newest.into_iter().find_map(|(_, entry)| match entry {
             Entry::Intended { at, effect, .. } => Some((at, *effect)),
-            Entry::Done { .. } | Entry::NotDone { .. } | Entry::Seen { .. } | Entry::Verdict { .. } | Entry::Command(_) => None,
+            Entry::Done { .. }
+            | Entry::NotDone { .. }
+            | Entry::Seen { .. }
+            | Entry::Verdict { .. }
+            | Entry::Command(_)
+            | Entry::Promotion { .. } => None,
         }))
     }
 
@@ -143,6 +164,11 @@ impl Ledger {
     pub async fn taken_note(&self, note: (&ProjectKey, MergeRequestIid, NoteId)) -> Result<Option<Digest>, LedgerError> {
         let Some(text) = self.store.get(Space::Command, &index::taken(note)).await? else { return Ok(None) };
         Ok(std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()))
+    }
+
+    /// Whether a command of this note was taken with [`Ledger::begin_command`].
+    pub async fn command_taken(&self, note: (&ProjectKey, MergeRequestIid, NoteId)) -> Result<bool, LedgerError> {
+        Ok(self.store.get(Space::Command, &index::command(note.0, note.1, note.2)).await?.is_some())
     }
 
     /// Until when everything of a project was looked at. Not a record: losing it only looks again.
@@ -217,7 +243,12 @@ impl Ledger {
         let entries = self.found(Space::Verdict, prefix, limit).await?;
         let verdicts = entries.into_iter().filter_map(|(_, entry)| match entry {
             Entry::Verdict { id, verdict } => Some((id, *verdict)),
-            Entry::Seen { .. } | Entry::Intended { .. } | Entry::Done { .. } | Entry::NotDone { .. } | Entry::Command(_) => None,
+            Entry::Seen { .. }
+            | Entry::Intended { .. }
+            | Entry::Done { .. }
+            | Entry::NotDone { .. }
+            | Entry::Command(_)
+            | Entry::Promotion { .. } => None,
         });
         Ok(verdicts.collect())
     }

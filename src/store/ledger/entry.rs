@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::effects::{Done, Effect};
 use crate::model::gitlab::{MergeRequestIid, NoteId, ProjectKey, UserId};
+use crate::model::promotion::{Happened, PromotionId};
 use crate::model::{Digest, Repository, Timestamp};
 use crate::verdict::Verdict;
 use crate::verdict::facts::Sighting;
@@ -26,6 +27,8 @@ pub enum Entry {
     NotDone { effect_key: String, reason: String, at: Timestamp },
     /// A command was taken for execution.
     Command(CommandSeen),
+    /// Something happened to a promotion.
+    Promotion { id: PromotionId, happened: Happened },
 }
 
 /// A command that somebody gave in a note.

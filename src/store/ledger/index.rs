@@ -8,7 +8,8 @@ use super::super::{Space, Store, StoreError};
 use super::Entry;
 use crate::effects::Done;
 use crate::model::gitlab::{CommitSha, MergeRequestIid, NoteId, PipelineId, ProjectKey};
-use crate::model::{Digest, Repository};
+use crate::model::promotion::{Happened, Promotion, PromotionEvent, PromotionId};
+use crate::model::{Digest, EnvironmentName, Repository};
 use crate::verdict::facts::Sighting;
 use crate::verdict::{About, Verdict};
 
@@ -69,6 +70,37 @@ pub(super) fn verdict_place(project: &ProjectKey, image: &Repository, release: &
     format!("place/{}/", name((project, image, release)))
 }
 
+/// What happened to a promotion, oldest first.
+pub(super) fn promotion_events(id: &PromotionId) -> String {
+    format!("event/{}/", name(id))
+}
+
+pub(super) fn promotions_to(project: &ProjectKey, environment: &EnvironmentName) -> String {
+    format!("to/{}/", name((project, environment)))
+}
+
+pub(super) fn promotions_of(project: &ProjectKey, release: &str) -> String {
+    format!("of/{}/", name((project, release)))
+}
+
+pub(super) fn promotions_in(project: &ProjectKey, merge_request: MergeRequestIid) -> String {
+    format!("in/{}/", name((project, merge_request)))
+}
+
+/// Marks of promotions that may be open, of every environment.
+pub(super) const OPEN: &str = "open/";
+
+/// Those of one environment.
+pub(super) fn open_in(project: &ProjectKey, environment: &EnvironmentName) -> String {
+    format!("{OPEN}{}/", name((project, environment)))
+}
+
+/// The mark of one promotion. It says that this one may be open, and its events decide: a replica that indexes late may set it
+/// again after the end. Whoever finds an ended one takes it away.
+pub(super) fn open_mark(promotion: &Promotion) -> String {
+    format!("{}{}", open_in(&promotion.project, &promotion.environment.name), name(&promotion.id))
+}
+
 /// The record number an index value names.
 pub(super) fn seq(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value).ok()?.parse().ok()
@@ -118,6 +150,24 @@ pub(super) async fn add(store: &dyn Store, seq: u64, entry: &Entry) -> Result<()
         Entry::Command(seen) => {
             store.put_new(Space::Command, &command(&seen.project, seen.merge_request, seen.note), b"taken").await?;
             vec![]
+        }
+        Entry::Promotion { id, happened: Happened { event, .. } } => {
+            let mut keys = vec![oldest_first(&promotion_events(id))];
+            match event {
+                PromotionEvent::Opened { promotion } => keys.extend([
+                    newest_first(&promotions_to(&promotion.project, &promotion.environment.name)),
+                    newest_first(&promotions_of(&promotion.project, &promotion.release)),
+                    newest_first(&promotions_in(&promotion.project, promotion.asked_in.merge_request)),
+                    open_mark(promotion),
+                ]),
+                PromotionEvent::Approved { .. }
+                | PromotionEvent::Cleared { .. }
+                | PromotionEvent::Began { .. }
+                | PromotionEvent::Did { .. }
+                | PromotionEvent::Waiting
+                | PromotionEvent::Ended { .. } => {}
+            }
+            keys.into_iter().map(|key| (Space::Promotion, key)).collect()
         }
     };
     let value = seq.to_string();

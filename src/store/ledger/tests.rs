@@ -3,6 +3,7 @@ use crate::effects::{Done, Effect, Emoji, StatusState};
 use crate::model::attestation::{BaseImage, BaseSeen, BaseToldBy};
 use crate::model::gitlab::{CommitSha, InstanceName, MergeRequestIid, NoteId, PipelineId, ProjectId, ProjectPath, UserId};
 use crate::model::project::{Pattern, TagTemplate, WatchedImage, WatchedProject};
+use crate::model::promotion::{Ending, Happened, PromotionEvent, PromotionId};
 use crate::model::{PinnedImage, Timestamp};
 use crate::store::memory::MemoryStore;
 use crate::store::sled::SledStore;
@@ -192,6 +193,22 @@ async fn sightings_come_first_seen_first_and_each_digest_once() {
 
     assert_eq!(ledger.release_of_digest(&project(), &image(), &one).await.unwrap().as_deref(), Some("v1"));
     assert_eq!(ledger.release_of_digest(&project(), &image(), &two).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sighting_is_recorded_once_across_replicas() {
+    let store = memory();
+    let replicas = [Arc::new(open(&store).await), Arc::new(open(&store).await)];
+    for round in 0..20 {
+        let mut racers = tokio::task::JoinSet::new();
+        for n in 0..8 {
+            let ledger = replicas[n % 2].clone();
+            let seen = sighting(&format!("bytes {round}"), 'a', Some("v1"));
+            racers.spawn(async move { ledger.record_sighting(&project(), &image(), &seen).await.unwrap() });
+        }
+        assert_eq!(racers.join_all().await.into_iter().filter(|new| *new).count(), 1);
+    }
+    assert_eq!(store.log_end().await.unwrap(), 20);
 }
 
 #[tokio::test]
@@ -400,6 +417,13 @@ async fn every_kind_of_entry_reads_back_as_written() {
         done(&status, Done::Unchanged { note: None }, 2),
         Entry::NotDone { effect_key: "k".into(), reason: "404".into(), at: at(3) },
         Entry::Command(command),
+        Entry::Promotion {
+            id: PromotionId("0123456789abcdef".into()),
+            happened: Happened {
+                at: at(4),
+                event: PromotionEvent::Ended { ending: Ending::Stopped { code: "CS-HALTED".into(), reason: "why".into() } },
+            },
+        },
     ];
     for entry in &entries {
         ledger.append(entry).await.unwrap();
@@ -408,7 +432,7 @@ async fn every_kind_of_entry_reads_back_as_written() {
     assert_eq!(read, entries);
     let kinds: Vec<String> =
         entries.iter().map(|entry| serde_json::to_value(entry).unwrap().get("kind").unwrap().as_str().unwrap().to_owned()).collect();
-    assert_eq!(kinds, ["verdict", "seen", "intended", "done", "not_done", "command"], "names on disk are kept for ever");
+    assert_eq!(kinds, ["verdict", "seen", "intended", "done", "not_done", "command", "promotion"], "names on disk are kept for ever");
 }
 
 #[tokio::test]

@@ -24,11 +24,11 @@ pub enum BadSettings {
 }
 
 /// Host and port, the unit of trust.
-pub(super) type HostPort = (String, u16);
+pub(crate) type HostPort = (String, u16);
 
 /// One registry.
 #[derive(Debug)]
-pub(super) struct Host {
+pub(crate) struct Host {
     /// As it stands in image references, lower case.
     pub name: String,
     pub login: Option<Login>,
@@ -73,13 +73,13 @@ impl Host {
 }
 
 /// Every host that settings name: these may be reached at private addresses too.
-pub(super) fn known(hosts: &[Host]) -> Arc<HashSet<HostPort>> {
+pub(crate) fn known(hosts: &[Host]) -> Arc<HashSet<HostPort>> {
     let all = hosts.iter().flat_map(|host| origin_of(&host.origin).into_iter().chain(host.token_hosts.iter().cloned()));
     Arc::new(all.collect())
 }
 
 /// The host and port of an address; none where it carries a login of its own.
-pub(super) fn origin_of(url: &Url) -> Option<HostPort> {
+pub(crate) fn origin_of(url: &Url) -> Option<HostPort> {
     if !url.username().is_empty() || url.password().is_some() {
         return None;
     }
@@ -87,7 +87,7 @@ pub(super) fn origin_of(url: &Url) -> Option<HostPort> {
 }
 
 /// Whether an address is on this machine, by its literal.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Name::Ipv4(ip)) => ip.is_loopback(),
         Some(Name::Ipv6(ip)) => ip.is_loopback(),

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use crate::model::Digest;
 
 /// What we ask for: the four types that are read.
-pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+pub(crate) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 
 /// What a manifest is ([image-spec media types](https://github.com/opencontainers/image-spec/blob/main/media-types.md)).
@@ -43,7 +43,7 @@ impl MediaType {
         }
     }
 
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         [Self::OciImage, Self::OciIndex, Self::DockerImage, Self::DockerList].into_iter().find(|kind| kind.as_str() == text)
     }
 }
@@ -55,12 +55,12 @@ pub struct Manifest {
     /// As the registry sent them: the bytes that are signed.
     pub bytes: Vec<u8>,
     pub media_type: MediaType,
-    pub(super) content: Content,
+    pub(crate) content: Content,
 }
 
 /// What stands in a manifest.
 #[derive(Debug, Clone)]
-pub(super) enum Content {
+pub(crate) enum Content {
     Image(Box<OciImageManifest>),
     Index(OciImageIndex),
 }
@@ -82,7 +82,7 @@ impl Manifest {
     ///
     /// A document that is image and index at once is refused, since two clients may read two images from it
     /// ([CVE-2021-41190](https://github.com/opencontainers/image-spec/security/advisories/GHSA-77vh-xpmg-72qh)).
-    pub(super) fn read(bytes: &[u8], header: Option<&str>) -> Result<Self, String> {
+    pub(crate) fn read(bytes: &[u8], header: Option<&str>) -> Result<Self, String> {
         let shape: Shape = serde_json::from_slice(bytes).map_err(|error| format!("not a manifest: {}", brief(&error)))?;
         let media_type = media_type(&shape, header)?;
         let image = shape.config.is_some() || shape.layers.is_some();
@@ -116,12 +116,12 @@ fn media_type(shape: &Shape, header: Option<&str>) -> Result<MediaType, String> 
 }
 
 /// Where reading failed, without the foreign text that serde quotes.
-pub(super) fn brief(error: &serde_json::Error) -> String {
+pub(crate) fn brief(error: &serde_json::Error) -> String {
     format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column()).to_lowercase()
 }
 
 /// Foreign text, made short and plain.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
     text.chars().take(100).map(plain).collect()
 }

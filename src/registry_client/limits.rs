@@ -3,36 +3,36 @@
 use std::time::Duration;
 
 /// Bytes of a manifest or a page of a listing: the size that the distribution-spec asks every registry to take.
-pub(super) const MANIFEST: usize = 4 * 1024 * 1024;
+pub(crate) const MANIFEST: usize = 4 * 1024 * 1024;
 /// Bytes of one signature, bundle or envelope. Real ones stay below 100 KiB; cosign reads 128 MiB and inflates gzip, which lets
 /// anyone with push rights fill the memory of whoever verifies.
-pub(super) const BLOB: usize = 1024 * 1024;
+pub(crate) const BLOB: usize = 1024 * 1024;
 /// Bytes of all evidence of one look together, so that many blobs under [`BLOB`] do not fill the memory either.
-pub(super) const EVIDENCE: usize = 64 * 1024 * 1024;
+pub(crate) const EVIDENCE: usize = 64 * 1024 * 1024;
 /// Referrers and fallback entries of one image.
-pub(super) const LISTED: usize = 512;
+pub(crate) const LISTED: usize = 512;
 /// Signatures and attestations of one image.
-pub(super) const ITEMS: usize = 512;
+pub(crate) const ITEMS: usize = 512;
 /// Platforms of one image: the official images of Debian have nine. Where each must be signed, each costs a look of its own.
-pub(super) const PLATFORMS: usize = 32;
+pub(crate) const PLATFORMS: usize = 32;
 /// Pages of the referrers listing: a registry may answer one entry a page, or the same page for ever.
-pub(super) const PAGES: usize = 64;
+pub(crate) const PAGES: usize = 64;
 /// Bytes of a `Link` header: parsing copies the address once a relation, so a long one would multiply.
-pub(super) const LINK: usize = 4 * 1024;
+pub(crate) const LINK: usize = 4 * 1024;
 /// Requests of one look at the same time: a self-managed registry is small.
-pub(super) const AT_ONCE: usize = 8;
+pub(crate) const AT_ONCE: usize = 8;
 /// Bytes of an error body or a token answer.
-pub(super) const WORDS: usize = 64 * 1024;
+pub(crate) const WORDS: usize = 64 * 1024;
 /// Redirects of one request.
-pub(super) const REDIRECTS: usize = 5;
+pub(crate) const REDIRECTS: usize = 5;
 /// Bytes of a token: more does not fit the header that servers accept.
-pub(super) const TOKEN: usize = 16 * 1024;
+pub(crate) const TOKEN: usize = 16 * 1024;
 /// Scopes whose tokens are kept.
-pub(super) const SCOPES: usize = 1024;
+pub(crate) const SCOPES: usize = 1024;
 
 /// The bounds on time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     pub connect: Duration,
     /// One request with its body.
     pub request: Duration,

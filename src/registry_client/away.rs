@@ -9,7 +9,7 @@ use url::{Host, Url};
 use super::host::{HostPort, is_loopback, origin_of};
 
 /// Whether an address named by content may be called, as far as its text tells. Names are resolved by [`PublicOnly`].
-pub(super) fn may_call(url: &Url, known: &HashSet<HostPort>, plain_http: bool) -> bool {
+pub(crate) fn may_call(url: &Url, known: &HashSet<HostPort>, plain_http: bool) -> bool {
     let on_loopback = plain_http && is_loopback(url);
     if url.scheme() != "https" && !(url.scheme() == "http" && on_loopback) {
         return false;
@@ -27,7 +27,7 @@ pub(super) fn may_call(url: &Url, known: &HashSet<HostPort>, plain_http: bool) -
 /// Resolves names to public addresses only, so that a name in content cannot lead to a private service, also not by a second
 /// answer of the name server (DNS rebinding): the connection uses what was checked.
 #[derive(Debug)]
-pub(super) struct PublicOnly;
+pub(crate) struct PublicOnly;
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {

@@ -6,14 +6,14 @@ use serde::Deserialize;
 use url::Url;
 
 use super::manifest::{Content, Manifest, brief};
-use super::wire::{Answer, Ask, Wire};
+use super::wire::{Answer, Ask, Scope, Wire};
 use super::{limits, too_large, unreadable};
 use crate::model::{Digest, PinnedImage};
 use crate::verdict::facts::Why;
 
 /// What a place lists.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
+pub(crate) struct Listing {
     pub manifests: Vec<Digest>,
     /// Entries whose digest is not sha256: they can be neither fetched nor checked.
     pub odd: usize,
@@ -34,7 +34,7 @@ impl Listing {
 
 /// What lies under the fallback tag.
 #[derive(Debug)]
-pub(super) enum Fallback {
+pub(crate) enum Fallback {
     Nothing,
     Lists(Listing),
     /// Something that is no index of referrers.
@@ -54,7 +54,7 @@ struct Entry {
 }
 
 /// Lists by the API; `None` where the registry has none.
-pub(super) async fn by_api(wire: &Wire, image: &PinnedImage) -> Result<Option<Listing>, Why> {
+pub(crate) async fn by_api(wire: &Wire, image: &PinnedImage) -> Result<Option<Listing>, Why> {
     let repository = &image.repository.path;
     let mut listing = Listing::default();
     let mut next = Some(wire.host.url(repository, &["referrers", &image.digest.to_string()]));
@@ -64,7 +64,13 @@ pub(super) async fn by_api(wire: &Wire, image: &PinnedImage) -> Result<Option<Li
         if pages > limits::PAGES {
             return Err(too_large(format!("the referrers of {image} take more than {} pages", limits::PAGES)));
         }
-        let ask = Ask { method: Method::GET, repository, url: url.clone(), accept: OCI_IMAGE_INDEX_MEDIA_TYPE, limit: limits::MANIFEST };
+        let ask = Ask {
+            method: Method::GET,
+            scope: Scope::pull(repository),
+            url: url.clone(),
+            accept: OCI_IMAGE_INDEX_MEDIA_TYPE,
+            limit: limits::MANIFEST,
+        };
         let answer = wire.send(ask).await?;
         if pages == 1 && !serves_referrers(&answer)? {
             return Ok(None);
@@ -110,7 +116,7 @@ fn next_page(wire: &Wire, answer: &Answer, url: &Url) -> Result<Option<Url>, Why
 
 /// Lists by the tag `sha256-<hex>`
 /// ([referrers tag schema](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema)).
-pub(super) async fn by_fallback_tag(wire: &Wire, image: &PinnedImage) -> Result<Fallback, Why> {
+pub(crate) async fn by_fallback_tag(wire: &Wire, image: &PinnedImage) -> Result<Fallback, Why> {
     let tag = format!("sha256-{}", image.digest.hex());
     let Some((digest, manifest)) = wire.tagged(&image.repository.path, &tag).await? else { return Ok(Fallback::Nothing) };
     // GitLab's registry answers with the image itself; the platforms of an index are not its referrers.

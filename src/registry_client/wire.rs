@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use bytes::{Bytes, BytesMut};
@@ -20,7 +21,7 @@ use crate::verdict::facts::Why;
 
 /// One registry with its connections.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(crate) struct Wire {
     pub host: Host,
     /// For configured hosts.
     pub home: Client,
@@ -28,24 +29,72 @@ pub(super) struct Wire {
     pub away: Client,
     known: Arc<HashSet<HostPort>>,
     tokens: Tokens,
-    limits: Limits,
+    pub limits: Limits,
 }
 
-/// One request.
+/// What a request's token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scope<'a> {
+    repository: &'a str,
+    push: bool,
+    /// A second repository of the same registry, to pull from: a blob is mounted from there.
+    from: Option<&'a str>,
+}
+
+impl<'a> Scope<'a> {
+    pub fn pull(repository: &'a str) -> Self {
+        Self { repository, push: false, from: None }
+    }
+
+    pub fn push(repository: &'a str) -> Self {
+        Self { repository, push: true, from: None }
+    }
+
+    /// The same, and to pull from another repository.
+    pub fn and_pull(self, from: &'a str) -> Self {
+        Self { from: Some(from), ..self }
+    }
+
+    /// In the token server's words ([scope](https://distribution.github.io/distribution/spec/auth/scope/)).
+    pub fn words(&self) -> Vec<String> {
+        let own = format!("repository:{}:{}", self.repository, if self.push { "pull,push" } else { "pull" });
+        std::iter::once(own).chain(self.from.map(|from| format!("repository:{from}:pull"))).collect()
+    }
+}
+
+/// One request that reads.
 #[derive(Debug, Clone)]
-pub(super) struct Ask<'a> {
+pub(crate) struct Ask<'a> {
     pub method: Method,
-    /// Whose token to carry.
-    pub repository: &'a str,
+    pub scope: Scope<'a>,
     pub url: Url,
     pub accept: &'static str,
     /// Bytes of the body.
     pub limit: usize,
 }
 
+/// One request that writes.
+#[derive(Debug, Clone)]
+pub(crate) struct Write<'a> {
+    pub method: Method,
+    pub scope: Scope<'a>,
+    pub url: Url,
+    pub content_type: &'a str,
+    pub body: Bytes,
+}
+
+/// A body that is read while it is sent, so that no layer lies in memory.
+pub(crate) struct Streamed {
+    pub body: reqwest::Body,
+    /// Bytes.
+    pub length: u64,
+    /// For the whole of it.
+    pub time: Duration,
+}
+
 /// An answer that was read to its end.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -53,7 +102,7 @@ pub(super) struct Answer {
 
 /// Why a request brought no answer, and whether to try again.
 #[derive(Debug)]
-pub(super) struct Failed {
+pub(crate) struct Failed {
     why: Why,
     again: bool,
 }
@@ -126,62 +175,125 @@ impl Wire {
     /// Sends a GET or HEAD, again where that may help. 200 and the statuses below 500 that are an answer come back as an
     /// [`Answer`]; 401, 403, 429, 5xx and everything that is no answer as [`Why`].
     pub async fn send(&self, ask: Ask<'_>) -> Result<Answer, Why> {
-        let pauses = ExponentialBuilder::default().with_min_delay(self.limits.pause).with_max_times(self.limits.retries).with_jitter();
-        (|| self.once(&ask)).retry(pauses).when(|failed: &Failed| failed.again).await.map_err(|failed| failed.why)
+        let once = || async { self.read_whole(self.exchange(&ask, None).await?, ask.limit, &ask.method).await };
+        once.retry(self.pauses()).when(|failed: &Failed| failed.again).await.map_err(|failed| failed.why)
     }
 
-    async fn once(&self, ask: &Ask<'_>) -> Result<Answer, Failed> {
-        let carried = self.tokens.current(ask.repository).await;
-        let mut response = self.ask_home(ask, carried.as_ref()).await?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            let renewed = self.tokens.renew(self, ask.repository, (carried.as_ref(), response.headers())).await?;
-            response = self.ask_home(ask, Some(&renewed)).await?;
-        }
+    /// Opens a body to be read piece by piece. Not tried again: whoever has read half of it must begin anew.
+    pub async fn open(&self, ask: Ask<'_>, time: Duration) -> Result<Response, Why> {
+        self.exchange(&ask, Some(time)).await.map_err(|failed| failed.why)
+    }
+
+    /// Sends a request that writes, again where that may help: doing it twice must be doing it once. Statuses as in [`Wire::send`].
+    /// A redirect is no answer: what we write goes where we sent it or nowhere.
+    pub async fn write(&self, write: Write<'_>) -> Result<Answer, Why> {
+        let once = || async {
+            let request = || {
+                let request = self.home.request(write.method.clone(), write.url.clone()).body(write.body.clone());
+                request.header(header::CONTENT_TYPE, write.content_type)
+            };
+            let response = self.with_login(write.scope, &write.url, request).await?;
+            self.read_whole(self.answered(response)?, limits::WORDS, &write.method).await
+        };
+        once.retry(self.pauses()).when(|failed: &Failed| failed.again).await.map_err(|failed| failed.why)
+    }
+
+    /// Sends a body to an upload location that the registry named, once. A location elsewhere gets no login (SR-19).
+    pub async fn upload(&self, scope: Scope<'_>, url: Url, streamed: Streamed) -> Result<Answer, Why> {
+        let once = async {
+            self.may_call(&url)?;
+            let mut request = self.client_for(&url).put(url.clone()).timeout(streamed.time);
+            if self.host.is_self(&url)
+                && let Some(authorization) = self.tokens.current(scope).await
+            {
+                request = request.header(header::AUTHORIZATION, authorization);
+            }
+            let request = request.header(header::CONTENT_TYPE, "application/octet-stream");
+            let request = request.header(header::CONTENT_LENGTH, streamed.length).body(streamed.body);
+            let response = request.send().await.map_err(|error| Failed::connection(&error, &self.who(&url)))?;
+            self.read_whole(self.answered(response)?, limits::WORDS, &Method::PUT).await
+        };
+        once.await.map_err(|failed: Failed| failed.why)
+    }
+
+    fn pauses(&self) -> ExponentialBuilder {
+        ExponentialBuilder::default().with_min_delay(self.limits.pause).with_max_times(self.limits.retries).with_jitter()
+    }
+
+    /// Asks, and follows redirects.
+    async fn exchange(&self, ask: &Ask<'_>, time: Option<Duration>) -> Result<Response, Failed> {
+        let request = || {
+            let request = self.home.request(ask.method.clone(), ask.url.clone()).header(header::ACCEPT, ask.accept);
+            time.into_iter().fold(request, RequestBuilder::timeout)
+        };
+        let mut response = self.with_login(ask.scope, &ask.url, request).await?;
         let mut hops = 0;
         while response.status().is_redirection() {
             hops += 1;
             if hops > limits::REDIRECTS {
                 return Err(Failed::last(unreadable(format!("{} redirects without end", self.host.name))));
             }
-            response = self.follow(ask, &response).await?;
+            response = self.follow((ask, time), &response).await?;
         }
-        let who = self.who(response.url());
+        self.answered(response)
+    }
+
+    /// Sends with the login that the registry asks for.
+    async fn with_login(&self, scope: Scope<'_>, url: &Url, request: impl Fn() -> RequestBuilder) -> Result<Response, Failed> {
+        // The login goes to the registry itself and nowhere else, whoever made the address.
+        if !self.host.is_self(url) {
+            return Err(Failed::last(unreadable(format!("{} leads to another host", self.host.name))));
+        }
+        let send = async |carried: Option<&HeaderValue>| {
+            let mut request = request();
+            if let Some(authorization) = carried {
+                request = request.header(header::AUTHORIZATION, authorization);
+            }
+            request.send().await.map_err(|error| Failed::connection(&error, &self.host.name))
+        };
+        let carried = self.tokens.current(scope).await;
+        let response = send(carried.as_ref()).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let renewed = self.tokens.renew(self, scope, (carried.as_ref(), response.headers())).await?;
+        send(Some(&renewed)).await
+    }
+
+    /// Stops at the statuses that are no answer.
+    fn answered(&self, response: Response) -> Result<Response, Failed> {
         let status = response.status();
         let refusal = matches!(
             status,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
         );
         if refusal || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED) {
-            return Err(Failed::status(status, &who));
+            return Err(Failed::status(status, &self.who(response.url())));
         }
-        let limit = if status == StatusCode::OK { ask.limit } else { limits::WORDS };
-        let limit = if ask.method == Method::HEAD { usize::MAX } else { limit };
-        let headers = response.headers().clone();
+        Ok(response)
+    }
+
+    async fn read_whole(&self, response: Response, limit: usize, method: &Method) -> Result<Answer, Failed> {
+        let (status, headers, who) = (response.status(), response.headers().clone(), self.who(response.url()));
+        let limit = if status == StatusCode::OK { limit } else { limits::WORDS };
+        let limit = if *method == Method::HEAD { usize::MAX } else { limit };
         Ok(Answer { status, headers, body: read(response, limit, &who).await? })
     }
 
-    async fn ask_home(&self, ask: &Ask<'_>, carried: Option<&HeaderValue>) -> Result<Response, Failed> {
-        // The login goes to the registry itself and nowhere else, whoever made the address.
-        if !self.host.is_self(&ask.url) {
-            return Err(Failed::last(unreadable(format!("{} leads to another host", self.host.name))));
-        }
-        let mut request = self.home.request(ask.method.clone(), ask.url.clone()).header(header::ACCEPT, ask.accept);
-        if let Some(authorization) = carried {
-            request = request.header(header::AUTHORIZATION, authorization);
-        }
-        request.send().await.map_err(|error| Failed::connection(&error, &self.host.name))
-    }
-
     /// Follows one redirect, always without a login.
-    async fn follow(&self, ask: &Ask<'_>, response: &Response) -> Result<Response, Failed> {
+    async fn follow(&self, (ask, time): (&Ask<'_>, Option<Duration>), response: &Response) -> Result<Response, Failed> {
         let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
         let next = location.and_then(|location| response.url().join(location).ok());
         let next = next.ok_or_else(|| Failed::last(unreadable(format!("{} redirects to nowhere", self.host.name))))?;
         self.may_call(&next)?;
         let who = self.who(&next);
-        let client = if super::host::origin_of(&next).is_some_and(|at| self.known.contains(&at)) { &self.home } else { &self.away };
-        let request = client.request(ask.method.clone(), next).header(header::ACCEPT, ask.accept);
+        let request = self.client_for(&next).request(ask.method.clone(), next).header(header::ACCEPT, ask.accept);
+        let request = time.into_iter().fold(request, RequestBuilder::timeout);
         request.send().await.map_err(|error| Failed::connection(&error, &who))
+    }
+
+    fn client_for(&self, url: &Url) -> &Client {
+        if super::host::origin_of(url).is_some_and(|at| self.known.contains(&at)) { &self.home } else { &self.away }
     }
 
     /// Stops before an address that content named and that we never call.
@@ -256,6 +368,12 @@ impl Answer {
             }
         }
         Ok(())
+    }
+
+    /// The status and the registry's own code for it, such as `405 UNSUPPORTED`; of its other words none.
+    pub fn reason(&self) -> String {
+        let code = self.codes().first().and_then(|code| serde_json::to_value(code).ok()?.as_str().map(str::to_owned));
+        [Some(self.status.as_u16().to_string()), code].into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
     fn codes(&self) -> Vec<OciErrorCode> {

@@ -11,7 +11,7 @@ use reqwest::RequestBuilder;
 use serde::Deserialize;
 use url::Url;
 
-use super::wire::{Failed, Wire};
+use super::wire::{Failed, Scope, Wire};
 use super::{Login, limits, refused, unreadable};
 
 /// How long a token that does not say so is kept: the specification's default.
@@ -28,11 +28,11 @@ struct Held {
     until: Instant,
 }
 
-/// One authorization a scope, that is a repository to pull from. The inner lock lets one request fetch while the others wait.
+/// One authorization a scope, that is a repository and what may be done there. The inner lock lets one request fetch while the others wait.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(Mutex<HashMap<String, Scope>>);
+pub(crate) struct Tokens(Mutex<HashMap<Vec<String>, Slot>>);
 
-type Scope = Arc<tokio::sync::Mutex<Option<Held>>>;
+type Slot = Arc<tokio::sync::Mutex<Option<Held>>>;
 
 /// What a 401 asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,18 +58,18 @@ struct Claims {
 }
 
 impl Tokens {
-    fn scope(&self, repository: &str) -> Scope {
+    fn slot(&self, scope: Scope<'_>) -> Slot {
         let mut scopes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if scopes.len() >= limits::SCOPES {
-            scopes.retain(|_, scope| Arc::strong_count(scope) > 1);
+            scopes.retain(|_, slot| Arc::strong_count(slot) > 1);
         }
-        scopes.entry(repository.into()).or_default().clone()
+        scopes.entry(scope.words()).or_default().clone()
     }
 
-    /// What requests to this repository carry now, if anything.
-    pub async fn current(&self, repository: &str) -> Option<HeaderValue> {
-        let scope = self.scope(repository);
-        let held = scope.lock().await;
+    /// What requests of this scope carry now, if anything.
+    pub async fn current(&self, scope: Scope<'_>) -> Option<HeaderValue> {
+        let slot = self.slot(scope);
+        let held = slot.lock().await;
         held.as_ref().filter(|held| held.until > Instant::now()).map(|held| held.authorization.clone())
     }
 
@@ -78,18 +78,18 @@ impl Tokens {
     pub async fn renew(
         &self,
         wire: &Wire,
-        repository: &str,
+        scope: Scope<'_>,
         (used, asked): (Option<&HeaderValue>, &HeaderMap),
     ) -> Result<HeaderValue, Failed> {
-        let scope = self.scope(repository);
-        let mut held = scope.lock().await;
+        let slot = self.slot(scope);
+        let mut held = slot.lock().await;
         if let Some(other) = held.as_ref().filter(|held| held.until > Instant::now() && Some(&held.authorization) != used) {
             return Ok(other.authorization.clone());
         }
         *held = None;
         let new = match challenge(asked)? {
             Challenge::Basic => basic(wire, used)?,
-            Challenge::Bearer { realm, service } => bearer(wire, repository, (realm, service)).await?,
+            Challenge::Bearer { realm, service } => bearer(wire, scope, (realm, service)).await?,
         };
         Ok(held.insert(new).authorization.clone())
     }
@@ -126,15 +126,17 @@ fn basic(wire: &Wire, used: Option<&HeaderValue>) -> Result<Held, Failed> {
     Ok(Held { authorization, until: Instant::now() + LONGEST })
 }
 
-async fn bearer(wire: &Wire, repository: &str, (mut realm, service): (Url, Option<String>)) -> Result<Held, Failed> {
+async fn bearer(wire: &Wire, scope: Scope<'_>, (mut realm, service): (Url, Option<String>)) -> Result<Held, Failed> {
     let server = realm.host_str().unwrap_or_default().to_owned();
     {
         let mut query = realm.query_pairs_mut();
         if let Some(service) = &service {
             query.append_pair("service", service);
         }
-        // Our own scope, not the challenge's: a registry cannot make us ask for more than to pull from this repository.
-        query.append_pair("scope", &format!("repository:{repository}:pull"));
+        // Our own scope, not the challenge's: a registry cannot make us ask for more than we are about to do.
+        for words in scope.words() {
+            query.append_pair("scope", &words);
+        }
     }
     let request = token_request(wire, realm, &server)?;
     let (status, body) = wire.read_words(request).await?;

@@ -1,0 +1,339 @@
+//! A promotion: one digest of every image of a release, moved to one environment. What happened to it is a list of events; its state
+//! is what they add up to.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::environment::Environment;
+use super::gitlab::{CommitSha, DeploymentId, DiscussionId, GitRef, JobId, MergeRequestIid, NoteId, PipelineId, ProjectKey, UserId};
+use super::{Digest, EnvironmentName, PinnedImage, Repository, Timestamp};
+
+/// Commands older than this expire unexecuted (SR-06).
+pub const COMMAND_AGE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
+
+/// Names one promotion. It is made of the note that asked and the command's place in it, so that a command that is read twice, by
+/// whichever replica, is one promotion.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PromotionId(pub String);
+
+impl fmt::Display for PromotionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a command stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedIn {
+    pub merge_request: MergeRequestIid,
+    pub note: NoteId,
+    pub discussion: DiscussionId,
+    /// Its place among the commands of the note, from 0.
+    pub place: usize,
+    /// SHA-256 of the note's text: a command is bound to the words that were accepted.
+    pub words: Digest,
+}
+
+impl PromotionId {
+    /// The promotion that this command asks for.
+    pub fn of(project: &ProjectKey, asked: &AskedIn) -> Self {
+        let name = format!("{}/{}/{}/{}/{}", project.instance, project.id, asked.merge_request, asked.note, asked.place);
+        // 64 bits of a hash over ids that GitLab hands out once: short enough for a message, and nobody chooses them.
+        Self(Digest::of(name.as_bytes()).hex()[..16].to_owned())
+    }
+}
+
+/// Somebody, as GitLab showed them when they acted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    pub id: UserId,
+    pub username: String,
+}
+
+/// Forward, or back to what ran before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    Promote,
+    Rollback,
+}
+
+/// What was accepted when somebody asked. It does not change any more: whatever differs later stops the promotion (SR-09).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promotion {
+    pub id: PromotionId,
+    pub direction: Direction,
+    pub project: ProjectKey,
+    /// The environment with its rules as they were.
+    pub environment: Environment,
+    /// The Git tag.
+    pub release: String,
+    pub commit: CommitSha,
+    /// The release pipeline.
+    pub pipeline: PipelineId,
+    /// Every image of the release, in the project's order, with its short name.
+    pub images: Vec<(String, PinnedImage)>,
+    /// Over everything that is demanded: policy, signers, environment ([`crate::verdict::promotion::rule_digest`]).
+    pub rule: Digest,
+    pub requested_by: Person,
+    pub requested_at: Timestamp,
+    pub asked_in: AskedIn,
+}
+
+/// One thing that a promotion does, with every value it needs. A plan is made once, of the [`super::environment::Action`]s.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "snake_case")]
+pub enum Act {
+    /// The tag names this image afterwards.
+    Retag { image: PinnedImage, tag: String },
+    /// `to` holds the image with all its evidence afterwards, under the tag if one is given.
+    Copy { image: PinnedImage, to: Repository, tag: Option<String> },
+    /// The manual job of this name in this pipeline was started, by us and with these values.
+    PlayJob { pipeline: PipelineId, job: String, carrier: super::environment::Carrier, values: Vec<(String, String)> },
+    /// A pipeline on this ref was started, by us and with these values.
+    StartPipeline { git_ref: GitRef, carrier: super::environment::Carrier, values: Vec<(String, String)> },
+    /// GitLab has a deployment of this commit to the environment.
+    Deployment { environment: EnvironmentName, sha: CommitSha, git_ref: GitRef },
+    /// A signed VSA lies beside the image.
+    Attest { image: PinnedImage, summary: Summary },
+}
+
+impl Act {
+    /// The word of its action in `bot.toml`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Retag { .. } => "retag",
+            Self::Copy { .. } => "copy",
+            Self::PlayJob { .. } => "play-job",
+            Self::StartPipeline { .. } => "start-pipeline",
+            Self::Deployment { .. } => "deployment",
+            Self::Attest { .. } => "attest",
+        }
+    }
+}
+
+/// What a verification summary says ([SLSA VSA v1](https://slsa.dev/spec/v1.0/verification_summary)).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// `verifier.id`: the bot's public URL.
+    pub verifier: String,
+    /// `resourceUri`: the environment, as a URL of the project.
+    pub resource: String,
+    /// `policy.uri` and its digest.
+    pub policy: Digest,
+    /// `timeVerified`.
+    pub verified_at: Timestamp,
+    pub promotion: PromotionId,
+    pub environment: EnvironmentName,
+    pub requested_by: Person,
+    pub approved_by: Vec<Person>,
+}
+
+/// What a step left, read back after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "left", rename_all = "snake_case")]
+pub enum Left {
+    /// The tag names the image. `before`: what it named until then.
+    Tagged {
+        before: Option<Digest>,
+    },
+    /// The copy lies there, with this many pieces of evidence, and verifies there.
+    Copied {
+        evidence: usize,
+    },
+    /// This job was started; how it ends is seen later.
+    Job {
+        id: JobId,
+    },
+    Pipeline {
+        id: PipelineId,
+    },
+    Deployment {
+        id: DeploymentId,
+    },
+    /// The digest of the bundle manifest that lies beside the image.
+    Attested {
+        attestation: Digest,
+    },
+}
+
+/// One thing that happened to a promotion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum PromotionEvent {
+    /// It was accepted, and holds its environment from here until it ends.
+    Opened {
+        promotion: Box<Promotion>,
+    },
+    /// Somebody else said yes, in this note.
+    Approved {
+        by: Person,
+        note: NoteId,
+    },
+    /// Every image was judged again just before the steps, and passed: these verdicts. The plan is what will be done.
+    Cleared {
+        verdicts: Vec<Uuid>,
+        plan: Vec<Act>,
+    },
+    /// Step `step` of the plan is about to be done.
+    Began {
+        step: usize,
+    },
+    /// It was done, and read back.
+    Did {
+        step: usize,
+        left: Left,
+    },
+    /// Every step is done; what they started still runs.
+    Waiting,
+    Ended {
+        ending: Ending,
+    },
+}
+
+/// How a promotion ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ending", rename_all = "snake_case")]
+pub enum Ending {
+    /// Done, and what it started arrived.
+    Promoted,
+    /// Stopped before or between steps; the reason is a sentence of ours with its code. What `Did` says was done stays done.
+    Stopped {
+        code: String,
+        reason: String,
+    },
+    /// The steps were done, and what they started failed or did not end in time.
+    NotConverged {
+        reason: String,
+    },
+    Cancelled {
+        by: Person,
+    },
+}
+
+/// An event with its time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Happened {
+    pub at: Timestamp,
+    pub event: PromotionEvent,
+}
+
+/// Where a promotion stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub promotion: Promotion,
+    pub approvals: Vec<(Person, Timestamp)>,
+    pub verdicts: Vec<Uuid>,
+    /// When it was first cleared, if it was.
+    pub cleared_at: Option<Timestamp>,
+    pub steps: Vec<StepStanding>,
+    /// When the steps were done, if they are.
+    pub waiting_since: Option<Timestamp>,
+    pub ended: Option<(Ending, Timestamp)>,
+}
+
+/// Where one step of the plan stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepStanding {
+    pub act: Act,
+    /// The first intent: whatever any run started was started after it.
+    pub began: Option<Timestamp>,
+    pub did: Option<(Left, Timestamp)>,
+}
+
+impl Standing {
+    /// What the events add up to, oldest first. `None` unless they begin with [`PromotionEvent::Opened`].
+    pub fn of(events: impl IntoIterator<Item = Happened>) -> Option<Self> {
+        let mut events = events.into_iter();
+        let Some(Happened { event: PromotionEvent::Opened { promotion }, .. }) = events.next() else { return None };
+        let (approvals, verdicts, steps) = (vec![], vec![], vec![]);
+        let (cleared_at, waiting_since, ended) = (None, None, None);
+        let mut standing = Self { promotion: *promotion, approvals, verdicts, cleared_at, steps, waiting_since, ended };
+        for happened in events {
+            standing.take(happened);
+        }
+        Some(standing)
+    }
+
+    /// An ended promotion stays as it ended: a replica that was slow adds nothing.
+    fn take(&mut self, Happened { at, event }: Happened) {
+        if self.ended.is_some() {
+            return;
+        }
+        match event {
+            // The first one counts.
+            PromotionEvent::Opened { .. } => {}
+            PromotionEvent::Approved { by, .. } => self.approvals.push((by, at)),
+            PromotionEvent::Cleared { verdicts, plan } => {
+                self.verdicts = verdicts;
+                // A plan is made once: the steps of a second one would have other numbers.
+                if self.cleared_at.is_none() {
+                    self.cleared_at = Some(at);
+                    self.steps = plan.into_iter().map(|act| StepStanding { act, began: None, did: None }).collect();
+                }
+            }
+            PromotionEvent::Began { step } => {
+                if let Some(step) = self.steps.get_mut(step) {
+                    step.began = step.began.or(Some(at));
+                }
+            }
+            PromotionEvent::Did { step, left } => {
+                if let Some(step) = self.steps.get_mut(step) {
+                    step.did = Some((left, at));
+                }
+            }
+            PromotionEvent::Waiting => self.waiting_since = self.waiting_since.or(Some(at)),
+            PromotionEvent::Ended { ending } => self.ended = Some((ending, at)),
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.ended.is_none()
+    }
+
+    /// When it ended as promoted, if it did.
+    pub fn promoted_at(&self) -> Option<Timestamp> {
+        match &self.ended {
+            Some((Ending::Promoted, at)) => Some(*at),
+            Some((Ending::Stopped { .. } | Ending::NotConverged { .. } | Ending::Cancelled { .. }, _)) | None => None,
+        }
+    }
+
+    /// By when it must have ended, so that no promotion holds its environment for ever; `None` once it has. An engine that finds it
+    /// open later ends it. Nothing that is done again and again moves this: until it is cleared, the time that an approval may take
+    /// counts from the request, or the time a promotion may run from the first approval if that is later; then the time it may
+    /// run counts from its first clearing.
+    pub fn ends_by(&self) -> Option<Timestamp> {
+        if self.ended.is_some() {
+            return None;
+        }
+        let Environment { approval_age, converge_within, .. } = &self.promotion.environment;
+        if let Some(cleared) = self.cleared_at {
+            return Some(after(cleared, *converge_within));
+        }
+        let lapses = after(self.promotion.requested_at, *approval_age);
+        let first = self.approvals.first().map(|(_, at)| after(*at, *converge_within));
+        Some(first.map_or(lapses, |approved| approved.max(lapses)))
+    }
+
+    /// Whether it is open for longer than it may be. It holds its environment until somebody ends it, and whoever is in its way may.
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        self.ends_by().is_some_and(|by| by < now)
+    }
+
+    /// Whether anything outside was changed, or may have been.
+    pub fn has_begun(&self) -> bool {
+        self.steps.iter().any(|step| step.began.is_some())
+    }
+}
+
+/// A moment later, or the last one there is.
+fn after(moment: Timestamp, later: jiff::SignedDuration) -> Timestamp {
+    moment.checked_add(later).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+use std::sync::Arc;
+
+use super::super::super::Store;
+use super::*;
+use crate::model::environment::Environment;
+use crate::model::gitlab::{DiscussionId, InstanceName, NoteId, PipelineId, ProjectId, UserId};
+use crate::model::promotion::{AskedIn, Direction, Ending, Person};
+use crate::model::{Digest, PinnedImage};
+use crate::store::memory::MemoryStore;
+use crate::store::sled::SledStore;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).unwrap()
+}
+
+fn project(id: u64) -> ProjectKey {
+    ProjectKey { instance: InstanceName("main".into()), id: ProjectId(id) }
+}
+
+fn person(id: u64) -> Person {
+    Person { id: UserId(id), username: format!("user{id}") }
+}
+
+/// The promotion that note `note` in merge request 4 of project 7 asks for.
+fn promotion(environment: &str, note: u64) -> Promotion {
+    let asked_in = AskedIn {
+        merge_request: MergeRequestIid(4),
+        note: NoteId(note),
+        discussion: DiscussionId("d".into()),
+        place: 0,
+        words: Digest::of(b"words"),
+    };
+    let image = PinnedImage { repository: "registry.example.com/shop/api".parse().unwrap(), digest: Digest::of(b"api") };
+    Promotion {
+        id: PromotionId::of(&project(7), &asked_in),
+        direction: Direction::Promote,
+        project: project(7),
+        environment: Environment::named(environment),
+        release: "v1".into(),
+        commit: "a".repeat(40).parse().unwrap(),
+        pipeline: PipelineId(9),
+        images: vec![("api".into(), image)],
+        rule: Digest::of(b"rule"),
+        requested_by: person(2),
+        requested_at: at(0),
+        asked_in,
+    }
+}
+
+fn ended() -> PromotionEvent {
+    PromotionEvent::Ended { ending: Ending::Promoted }
+}
+
+fn approved(by: u64) -> PromotionEvent {
+    PromotionEvent::Approved { by: person(by), note: NoteId(90) }
+}
+
+async fn replica(store: &Arc<dyn Store>) -> Arc<Ledger> {
+    Arc::new(Ledger::open(store.clone()).await.unwrap())
+}
+
+fn memory() -> Arc<dyn Store> {
+    Arc::new(MemoryStore::default())
+}
+
+/// Runs a rule on every backend.
+async fn on_every_store(rule: impl AsyncFn(Arc<dyn Store>)) {
+    rule(memory()).await;
+    let folder = tempfile::TempDir::new().unwrap();
+    rule(Arc::new(SledStore::open(folder.path()).await.unwrap())).await;
+}
+
+fn ids(standings: &[Standing]) -> Vec<&PromotionId> {
+    standings.iter().map(|standing| &standing.promotion.id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_that_open_at_once_one_holds_the_environment() {
+    on_every_store(async |store| {
+        let replicas = [replica(&store).await, replica(&store).await];
+        let mut racers = tokio::task::JoinSet::new();
+        for note in 0..12 {
+            let ledger = replicas[note as usize % 2].clone();
+            racers.spawn(async move {
+                let wanted = promotion("production", note);
+                (wanted.id.clone(), ledger.open_promotion(&wanted, at(1)).await.unwrap())
+            });
+        }
+        let answers = racers.join_all().await;
+        let winners: Vec<_> = answers.iter().filter(|(_, answer)| *answer == OpenedAs::New).map(|(id, _)| id).collect();
+        let [winner] = winners[..] else { panic!("{winners:?} hold one environment") };
+        for (id, answer) in answers.iter().filter(|(id, _)| id != winner) {
+            let OpenedAs::Held(holder) = answer else { panic!("{id}: {answer:?}") };
+            assert_eq!(&holder.promotion.id, winner);
+        }
+        for ledger in &replicas {
+            assert_eq!(ids(&ledger.open_promotions().await.unwrap()), [winner]);
+            assert_eq!(ledger.verify().await.unwrap().records, 1, "the others left nothing");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_command_is_one_promotion_and_environments_are_apart() {
+    on_every_store(async |store| {
+        let (here, there) = (replica(&store).await, replica(&store).await);
+        let first = promotion("production", 1);
+        assert_eq!(here.open_promotion(&first, at(1)).await.unwrap(), OpenedAs::New);
+        assert_eq!(there.open_promotion(&first, at(2)).await.unwrap(), OpenedAs::Already);
+        assert_eq!(there.open_promotion(&promotion("staging", 2), at(2)).await.unwrap(), OpenedAs::New);
+        let mut elsewhere = promotion("production", 1);
+        elsewhere.project = project(8);
+        elsewhere.id = PromotionId::of(&elsewhere.project, &elsewhere.asked_in);
+        assert_eq!(there.open_promotion(&elsewhere, at(2)).await.unwrap(), OpenedAs::New, "another project's production");
+        let held = here.open_promotion(&promotion("production", 3), at(3)).await.unwrap();
+        assert!(matches!(held, OpenedAs::Held(holder) if holder.promotion == first));
+        assert_eq!(here.holder(&project(7), &first.environment.name).await.unwrap().unwrap().promotion, first);
+
+        assert!(there.add_to_promotion(&first.id, ended(), at(4)).await.unwrap());
+        assert_eq!(here.holder(&project(7), &first.environment.name).await.unwrap(), None);
+        assert_eq!(here.open_promotion(&first, at(5)).await.unwrap(), OpenedAs::Already, "an ended one does not begin again");
+        assert_eq!(here.open_promotion(&promotion("production", 3), at(6)).await.unwrap(), OpenedAs::New);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_added_after_the_end_across_replicas() {
+    on_every_store(async |store| {
+        let replicas = [replica(&store).await, replica(&store).await];
+        let wanted = promotion("production", 1);
+        assert!(!replicas[0].add_to_promotion(&wanted.id, approved(3), at(0)).await.unwrap(), "nothing is there to add to");
+        replicas[0].open_promotion(&wanted, at(1)).await.unwrap();
+        let reopened = PromotionEvent::Opened { promotion: Box::new(wanted.clone()) };
+        assert!(!replicas[0].add_to_promotion(&wanted.id, reopened, at(1)).await.unwrap());
+
+        let mut racers = tokio::task::JoinSet::new();
+        for n in 0..12_u64 {
+            let (ledger, id) = (replicas[n as usize % 2].clone(), wanted.id.clone());
+            let event = if n % 4 == 3 { ended() } else { approved(100 + n) };
+            racers.spawn(async move { (n % 4 == 3, ledger.add_to_promotion(&id, event, at(2)).await.unwrap()) });
+        }
+        let answers = racers.join_all().await;
+        assert_eq!(answers.iter().filter(|(ends, added)| *ends && *added).count(), 1, "it ends once");
+        let approvals = answers.iter().filter(|(ends, added)| !*ends && *added).count();
+        let standing = replicas[1].promotion(&wanted.id).await.unwrap().unwrap();
+        assert_eq!((standing.is_open(), standing.approvals.len()), (false, approvals), "what was said to be added counts");
+        assert_eq!(store.log_end().await.unwrap(), 2 + approvals as u64, "and nothing else was written");
+        for ledger in &replicas {
+            assert!(!ledger.add_to_promotion(&wanted.id, approved(9), at(3)).await.unwrap());
+            assert!(!ledger.add_to_promotion(&wanted.id, ended(), at(3)).await.unwrap());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn promotions_are_found_by_place_release_and_thread_and_again_after_a_rebuild() {
+    on_every_store(async |store| {
+        let ledger = replica(&store).await;
+        let production = promotion("production", 1).environment.name;
+        let mut wanted = vec![];
+        for (note, release) in [(1, "v1"), (2, "v2"), (3, "v2")] {
+            let mut next = promotion("production", note);
+            next.release = release.into();
+            next.asked_in.merge_request = MergeRequestIid(note);
+            assert_eq!(ledger.open_promotion(&next, at(1)).await.unwrap(), OpenedAs::New);
+            if note < 3 {
+                ledger.add_to_promotion(&next.id, ended(), at(2)).await.unwrap();
+            }
+            wanted.push(next.id);
+        }
+        let [one, two, three] = &wanted[..] else { unreachable!() };
+        let other = promotion("staging", 4);
+        ledger.open_promotion(&other, at(3)).await.unwrap();
+
+        for _ in 0..2 {
+            assert_eq!(ids(&ledger.promotions_to(&project(7), &production, 10).await.unwrap()), [three, two, one]);
+            assert_eq!(ids(&ledger.promotions_to(&project(7), &production, 2).await.unwrap()), [three, two]);
+            assert_eq!(ids(&ledger.promotions_of(&project(7), "v2", 10).await.unwrap()), [two, three]);
+            assert_eq!(ids(&ledger.promotions_of(&project(7), "v2", 1).await.unwrap()), [three], "the newest of them");
+            assert_eq!(ids(&ledger.promotions_in(&project(7), MergeRequestIid(2), 10).await.unwrap()), [two]);
+            assert_eq!(ids(&ledger.promotions_in(&project(7), MergeRequestIid(4), 10).await.unwrap()), [&other.id]);
+            assert_eq!(ids(&ledger.open_promotions().await.unwrap()), [three, &other.id]);
+            assert!(ledger.promotions_to(&project(8), &production, 10).await.unwrap().is_empty());
+            assert_eq!(ledger.promotion(one).await.unwrap().unwrap().promoted_at(), Some(at(2)));
+            assert_eq!(ledger.promotion(&PromotionId("0".into())).await.unwrap(), None);
+            ledger.rebuild().await.unwrap();
+        }
+        // And from the records alone.
+        let bare = memory();
+        for (seq, bytes) in store.log(0, 100).await.unwrap() {
+            assert!(bare.append(seq, &bytes).await.unwrap());
+        }
+        let again = replica(&bare).await;
+        assert_eq!(ids(&again.open_promotions().await.unwrap()), [three, &other.id]);
+        assert_eq!(ids(&again.promotions_to(&project(7), &production, 10).await.unwrap()), [three, two, one]);
+        assert_eq!(bare.scan(Space::Promotion, index::OPEN, 10).await.unwrap().len(), 2, "marks of ended ones are taken away");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_mark_that_a_slow_replica_sets_again_opens_nothing() {
+    let store = memory();
+    let ledger = replica(&store).await;
+    let wanted = promotion("production", 1);
+    ledger.open_promotion(&wanted, at(1)).await.unwrap();
+    ledger.add_to_promotion(&wanted.id, ended(), at(2)).await.unwrap();
+    store.put(Space::Promotion, &index::open_mark(&wanted), b"0").await.unwrap();
+    assert!(ledger.open_promotions().await.unwrap().is_empty());
+    store.put(Space::Promotion, &index::open_mark(&wanted), b"0").await.unwrap();
+    assert_eq!(ledger.open_promotion(&promotion("production", 2), at(3)).await.unwrap(), OpenedAs::New);
+    // An index that names another promotion's records under this one's key adds nothing to it.
+    let key = format!("{}{:016x}", index::promotion_events(&wanted.id), 9);
+    store.put(Space::Promotion, &key, b"2").await.unwrap();
+    assert_eq!(ledger.promotion(&wanted.id).await.unwrap().unwrap().ended, Some((Ending::Promoted, at(2))));
+}
+
+#[tokio::test]
+async fn a_holder_is_visible_at_every_moment_of_a_rebuild() {
+    let store = memory();
+    let (rebuilding, ledger) = (replica(&store).await, replica(&store).await);
+    ledger.open_promotion(&promotion("production", 1), at(1)).await.unwrap();
+    for note in 2..40 {
+        let wanted = promotion("production", note);
+        let (rebuilt, opened) = tokio::join!(rebuilding.rebuild(), ledger.open_promotion(&wanted, at(2)));
+        rebuilt.unwrap();
+        assert!(matches!(opened.unwrap(), OpenedAs::Held(_)));
+    }
+}
+
+#[tokio::test]
+async fn a_promotion_with_too_many_events_can_only_be_ended() {
+    let ledger = replica(&memory()).await;
+    let wanted = promotion("production", 1);
+    ledger.open_promotion(&wanted, at(0)).await.unwrap();
+    for _ in 1..MAX_EVENTS {
+        let event = PromotionEvent::Began { step: 0 };
+        // The way that is quick: each look at a promotion reads all of its events.
+        ledger.append(&Entry::Promotion { id: wanted.id.clone(), happened: Happened { at: at(1), event } }).await.unwrap();
+    }
+    assert!(ledger.add_to_promotion(&wanted.id, approved(3), at(2)).await.is_err());
+    assert!(ledger.promotion(&wanted.id).await.unwrap().unwrap().is_open());
+    assert!(ledger.add_to_promotion(&wanted.id, ended(), at(3)).await.unwrap());
+    assert!(!ledger.promotion(&wanted.id).await.unwrap().unwrap().is_open());
+    assert!(!ledger.add_to_promotion(&wanted.id, approved(3), at(4)).await.unwrap(), "an ended one is no error");
+}
