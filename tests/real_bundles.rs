@@ -403,6 +403,22 @@ fn every_real_file_is_decided_as_its_project_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Without a log entry a key is enough only where none is demanded.
+#[test]
+fn a_keys_bundle_with_a_timestamp_alone_passes_unless_a_log_is_demanded() {
+    let Some(shared) = shared() else { return };
+    let world = World::open(&shared);
+    let Is::Bundle(case) = &rows()["sigstore-go/public-key-validity.sigstore.json"] else { panic!("it is a bundle") };
+    let bundle = fs::read(world.real.join("sigstore-go/public-key-validity.sigstore.json")).unwrap();
+    match world.verified(&bundle, case).unwrap() {
+        Verified::Key(logged) => assert!(!logged.logged && logged.signed_at.is_some(), "{logged:?}"),
+        Verified::Identity(_) => panic!("verified by an identity"),
+    }
+    let By::Key { file, .. } = case.by else { panic!("it is by a key") };
+    let demanded = Case { by: By::Key { file, require_log: true }, artifact: case.artifact, root: case.root, said: Ok(()) };
+    assert!(world.verified(&bundle, &demanded).unwrap_err().contains("demanded"));
+}
+
 /// GitLab's own pipeline: every claim that a verdict weighs is there, and nothing but the whole identity is enough.
 #[test]
 fn a_bundle_of_gitlab_com_tells_its_pipeline_and_passes_for_nobody_else() {
@@ -446,9 +462,9 @@ impl Layout {
         fs::read(self.folder.join(file)).unwrap()
     }
 
-    /// A blob, if it is here: the image's own layers were left out.
+    /// A blob, if it is named and here: an index has no configuration, and the image's own layers were left out.
     fn blob(&mut self, descriptor: &Value) -> Option<Vec<u8>> {
-        let digest = descriptor["digest"].as_str().unwrap();
+        let digest = descriptor["digest"].as_str()?;
         let file = digest.replacen("sha256:", "blobs/sha256/", 1);
         if !self.unread.contains(&file) {
             return None;

@@ -77,7 +77,7 @@ pub enum NotATrustRoot {
     #[error("the trust root has the media type {0:?}, which is not that of a trusted_root.json")]
     MediaType(String),
     /// It would verify nothing, ever (SR-01).
-    #[error("the trust root names neither a certificate authority nor a transparency log")]
+    #[error("the trust root names neither a certificate authority nor a transparency log nor a timestamp authority")]
     Empty,
     #[error("the trust root cannot be used: {0}")]
     Material(String),
@@ -102,7 +102,8 @@ impl TrustRoot {
         if !MEDIA_TYPES.contains(&root.media_type.as_str()) {
             return Err(NotATrustRoot::MediaType(json::short(&root.media_type)));
         }
-        if root.tlogs.is_empty() && root.certificate_authorities.is_empty() {
+        // Beside a key that is trusted, a timestamp authority alone proves times.
+        if root.tlogs.is_empty() && root.certificate_authorities.is_empty() && root.timestamp_authorities.is_empty() {
             return Err(NotATrustRoot::Empty);
         }
         let verifier = Verifier::new(&root).map_err(|error| NotATrustRoot::Material(json::short(error)))?;
