@@ -12,6 +12,7 @@
 //! | `story` | the phrases that a verdict is told with |
 //! | `explain`, `codes` | a problem's sentence, next step and page |
 //! | `note`, `release`, `chat` | Markdown for GitLab |
+//! | `told` | what is told of a verdict, here and by a server |
 //! | `text`, `json`, `junit` | for terminals, statuses and programs |
 //! | `inspection` | what lies beside an image, for the command line |
 
@@ -28,6 +29,7 @@ mod release;
 mod story;
 mod template;
 mod text;
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +47,7 @@ pub use phrase::Phrase;
 pub use story::check_name;
 pub use template::BadTemplate;
 pub use text::MAX_STATUS_CHARS;
+pub use told::{Told, ToldCheck, ToldName, ToldPolicy};
 
 use crate::model::gitlab::Project;
 use template::Form;
