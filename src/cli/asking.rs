@@ -1,34 +1,11 @@
 //! From what somebody asks (flags of `verify`, a body of the API) to a verdict of the bot.
 
 use crate::bot::{Bot, Judged, Rule};
-use crate::model::gitlab::JobId;
+pub use crate::delivery::api::{Asker, Asking};
 use crate::model::image::Pointer;
 use crate::model::project::WatchedImage;
-use crate::model::{ImageReference, Timestamp};
 use crate::store::ledger::LedgerError;
 use crate::verdict::{About, Looked, Question, Why};
-
-/// What is asked about an image of a project.
-#[derive(Debug, Clone)]
-pub struct Asking {
-    pub image: ImageReference,
-    pub environment: Option<String>,
-    /// The release's Git tag, where the image does not tell it.
-    pub tag: Option<String>,
-    /// The job that asks.
-    pub job: Asker,
-}
-
-/// The job that asks, where it is one of the release pipeline itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asker {
-    Nobody,
-    /// It says so itself.
-    Job(JobId),
-    /// Its ID token says so: a job on this Git tag, which asks for its own pipeline only if the release is that tag's. A deploy job
-    /// of another pipeline has one too, and asks as anybody does.
-    JobOnTag(JobId, String),
-}
 
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
