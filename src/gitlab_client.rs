@@ -5,6 +5,7 @@
 
 pub mod endpoints;
 mod error;
+mod public;
 mod storage;
 pub(crate) mod testing;
 mod tests;

@@ -171,6 +171,17 @@ pub static PROJECT: Form = Form {
     },
 };
 
+pub static API_PROJECT: Form = Form {
+    accepts: "the path of a watched project, or \"all\"",
+    example: Some("shop/api"),
+    lines: false,
+    // No path is one word.
+    check: |text| if text == ALL_PROJECTS { Ok(()) } else { (PROJECT.check)(text) },
+};
+
+/// Stands for every project where a token's projects are listed.
+pub const ALL_PROJECTS: &str = "all";
+
 pub static TAG_PATTERN: Form = Form {
     accepts: "an exact name, or the beginning of names with '*' as its last character",
     example: Some("v*"),
@@ -269,6 +280,7 @@ mod tests {
         &REPOSITORY,
         &IMAGE_NAME,
         &PROJECT,
+        &API_PROJECT,
         &TAG_PATTERN,
         &TAG_TEMPLATE,
         &RUNNER,
@@ -310,6 +322,8 @@ mod tests {
             (&PROJECT, "shop//api"),
             (&PROJECT, "../api"),
             (&PROJECT, "https://gitlab.example.com/shop/api"),
+            (&API_PROJECT, "*"),
+            (&API_PROJECT, "All"),
             (&TUF_URL, "http://tuf.example.com"),
             (&TRUST, "staging"),
             (&AGE, "0d"),
