@@ -41,7 +41,7 @@ use serde::Serialize;
 pub use chat::NotFound;
 pub use codes::{CODES, Code, codes_markdown};
 pub use explain::Explained;
-pub use inert::{MAX_INERT_CHARS, inert};
+pub use inert::{MAX_INERT_CHARS, inert, one_line};
 pub use inspection::{Root as InspectedRoot, Subject as InspectedSubject, Told as InspectionTold};
 pub use phrase::Phrase;
 pub use story::check_name;

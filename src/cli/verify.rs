@@ -1,12 +1,18 @@
 //! `countersign verify`: the gate of a deploy job. The same facts and the same judge as the running bot's.
 //!
+//! With `--server`, the running bot is asked ([`remote`]). With `--config`, this process is a bot for one question:
+//!
 //! It reads GitLab and the registry for itself, and neither opens nor locks the bot's store, which a running bot holds. So it has no
 //! record of earlier digests: [`Check::BuiltOnce`] passes where GitLab and the registry agree among themselves, and the output says
 //! so. The digest that it prints is the one to deploy.
 //!
 //! [`Check::BuiltOnce`]: crate::verdict::Check::BuiltOnce
 
-use std::path::PathBuf;
+mod answer;
+mod remote;
+mod token;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::asking::{self, Asker, Asking, NoVerdict, list};
@@ -44,9 +50,30 @@ pub struct Arguments {
     /// How to print the verdict
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// The configuration file; none is ever picked up from the working directory
+    #[command(flatten)]
+    by: By,
+    /// With --server: the GitLab server of the project, by its name in bot.toml; needed where two have a project of this path
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    gitlab: Option<String>,
+    /// With --server: a file with the token to ask with, instead of the variable COUNTERSIGN_ID_TOKEN (a job's ID token) or
+    /// COUNTERSIGN_API_TOKEN
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    token_file: Option<PathBuf>,
+    /// With --server: send the token over http:// to another machine too, where the network itself is trusted
+    #[arg(long, conflicts_with = "config")]
+    plain_http: bool,
+}
+
+/// Who judges.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct By {
+    /// Judge here, with this configuration file; none is ever picked up from the working directory
     #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    config: Option<PathBuf>,
+    /// Ask the running bot at this address; https, or http on this machine
+    #[arg(long, value_name = "URL")]
+    server: Option<remote::Server>,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -72,8 +99,17 @@ pub async fn run(arguments: Arguments) -> Exit {
 type Failed = (String, Exit);
 
 async fn verify(arguments: &Arguments) -> Result<Exit, Failed> {
+    match (&arguments.by.server, &arguments.by.config) {
+        (Some(server), None) => remote::verify(server, arguments).await,
+        (None, Some(config)) => here(config, arguments).await,
+        (Some(_), Some(_)) | (None, None) => usage("Give either --config or --server."),
+    }
+}
+
+/// Judges in this process.
+async fn here(config: &Path, arguments: &Arguments) -> Result<Exit, Failed> {
     let could_not = |fault: &dyn std::fmt::Display| (fault.to_string(), Exit::CouldNotCheck);
-    let config = Config::load(&arguments.config).or_else(usage)?;
+    let config = Config::load(config).or_else(usage)?;
     let ledger = Ledger::open(Arc::new(MemoryStore::default())).await.map_err(|fault| could_not(&fault))?;
     let bot = super::serve::assemble(&config, ledger, &Arc::new(Metrics::default())).or_else(usage)?;
     let rules = rules_of(&bot.rules, &arguments.project)?;
@@ -131,6 +167,7 @@ fn print_verdict(bot: &Bot, Judged { id, verdict }: &Judged, arguments: &Argumen
             let mut json = bot.words.verdict_json(&id, verdict);
             json["environment"] = arguments.environment.clone().into();
             json["record"] = "not-read".into();
+            json["asked_by"] = serde_json::Value::Null;
             format!("{json:#}\n")
         }
         Format::Junit => bot.words.verdict_junit(&id, verdict),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use super::document::Node;
-use super::forms::ALL_PROJECTS;
+use super::forms::{self, ALL_PROJECTS};
 use super::keys::{api, api_token as key, root};
 use super::problem::{Place, nearest, quoted};
 use super::reader::{Layers, Reader, all};
@@ -106,7 +106,8 @@ impl On<'_> {
 
     /// A watched project by its path: one that is misspelt would be a token that opens nothing.
     fn project(&self, node: &Node<'_>, gitlab: Option<&InstanceName>) -> Option<ProjectName> {
-        let path = node.text()?;
+        // A text that is no path is reported already.
+        let path = node.text().filter(|path| (forms::API_PROJECT.check)(path).is_ok())?;
         let on_it = || self.projects.iter().filter(|project| gitlab.is_none_or(|gitlab| project.instance == *gitlab));
         let mut found = on_it().filter(|project| project.path.0 == path);
         let says = match (found.next(), found.next()) {

@@ -325,6 +325,3 @@ impl Api {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
