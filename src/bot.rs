@@ -19,7 +19,7 @@ use crate::model::project::WatchedProject;
 use crate::model::{Environment, Timestamp};
 use crate::render::{Audience, Words};
 use crate::store::ledger::{Ledger, LedgerError};
-use crate::verdict::{About, Facts, Looked, Outcome, Policy, Question, Verdict, Why, judge};
+use crate::verdict::{About, Facts, Looked, Outcome, Policy, Question, Verdict, Why, judge, judge_no_image};
 
 /// A project with what is demanded of it.
 #[derive(Debug, Clone)]
@@ -119,20 +119,34 @@ impl Bot {
         let facts = Box::pin(self.looks.collect(question, Timestamp::now(), self)).await;
         let verdict = judge(&facts, policy);
         let (id, news) = self.record(&facts, &verdict).await?;
+        self.tell(&id, &verdict, news);
+        if let (Some(project), Some(sighting)) = (facts.project.found(), verdict.sighting()) {
+            self.ledger.record_sighting(&project.key, &question.image.repository, &sighting).await?;
+        }
+        Ok(Judged { id, verdict })
+    }
+
+    /// The verdict about a registry tag that names no image, or of which nobody can say what it names: there is nothing more to look
+    /// at. It is recorded as any other.
+    pub async fn verify_no_image(&self, question: &Question, tag: &str, why: Option<&Why>, policy: &Policy) -> Result<Judged, LedgerError> {
+        let verdict = judge_no_image(question, tag, why, policy, Timestamp::now());
+        let id = self.ledger.record_verdict(&verdict).await?;
+        self.tell(&id, &verdict, true);
+        Ok(Judged { id, verdict })
+    }
+
+    /// One line in the log and one count a verdict.
+    fn tell(&self, id: &uuid::Uuid, verdict: &Verdict, news: bool) {
         (self.watch.judged)(verdict.outcome);
         tracing::info!(
             verdict = %id,
             outcome = verdict.outcome.word(),
             code = verdict.problem.as_ref().map_or("", |problem| problem.code()),
             digest = verdict.digest().map_or(String::new(), |digest| digest.to_string()),
-            project = %question.project.path,
+            project = %verdict.subject.question.project.path,
             news,
             "verdict"
         );
-        if let (Some(project), Some(sighting)) = (facts.project.found(), verdict.sighting()) {
-            self.ledger.record_sighting(&project.key, &question.image.repository, &sighting).await?;
-        }
-        Ok(Judged { id, verdict })
     }
 
     /// Records a verdict and says whether it is news. One that says what the last one of this release said is not recorded again: the catch-up poll looks at

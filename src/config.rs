@@ -3,6 +3,7 @@
 //! `config/keys.rs` is the table of all keys. `check` holds a document against it, `schema` prints it, and the parts below
 //! compose each part's own `Settings` from what is left: a value of a wrong kind reads as absent, and is reported already.
 
+mod api;
 mod check;
 mod document;
 mod environments;
@@ -46,6 +47,7 @@ const LARGEST_FILE: u64 = 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     pub server: delivery::http::Settings,
+    pub api: delivery::api::Settings,
     pub store: store::Settings,
     pub gitlabs: Vec<gitlab_client::Settings>,
     /// Every registry that an image lies in or that has a section; those without a section are read anonymously.
@@ -150,11 +152,13 @@ fn compose<'a>(reader: &'a Reader<'a>, document: &Node<'a>) -> Option<Config> {
     let promotions = push_logins(reader, document).and_then(|logins| promotion::read(reader, document, logins, &needs));
     let server = service::server(reader, document);
     let (log, catch_up) = (service::log(document), service::catch_up(document));
+    let api = api::read(reader, document, projects.as_deref().unwrap_or_default());
     let signers = signers.into_list();
     let gitlabs = gitlabs?;
     let trust_roots = gitlabs.iter().filter_map(|gitlab| Some((gitlab.settings.name.clone(), gitlab.trust_root.clone()?))).collect();
     let (listen, public_url) = server?;
     Some(Config {
+        api: api?.settings(public_url.clone()),
         server: delivery::http::Settings { listen, public_url, hooks: hooks? },
         store: store?,
         gitlabs: gitlabs.into_iter().map(|gitlab| gitlab.settings).collect(),

@@ -6,6 +6,7 @@
 pub mod endpoints;
 mod error;
 mod graphql;
+mod public;
 mod storage;
 pub(crate) mod testing;
 mod tests;

@@ -13,6 +13,7 @@
 //! | `explain`, `codes` | a problem's sentence, next step and page |
 //! | `note`, `release`, `chat` | Markdown for GitLab |
 //! | `promotion` | previews, refusals, ends, what runs where |
+//! | `told` | what is told of a verdict, here and by a server |
 //! | `text`, `json`, `junit` | for terminals, statuses and programs |
 //! | `inspection` | what lies beside an image, for the command line |
 
@@ -30,6 +31,7 @@ mod release;
 mod story;
 mod template;
 mod text;
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -41,13 +43,14 @@ use serde::Serialize;
 pub use chat::NotFound;
 pub use codes::{CODES, Code, codes_markdown};
 pub use explain::Explained;
-pub use inert::{MAX_INERT_CHARS, inert};
+pub use inert::{MAX_INERT_CHARS, inert, one_line};
 pub use inspection::{Root as InspectedRoot, Subject as InspectedSubject, Told as InspectionTold};
 pub use phrase::Phrase;
 pub use promotion::{Arrived, EnvironmentStatus, Preview, PromotionAnswer, Stage};
 pub use story::check_name;
 pub use template::BadTemplate;
 pub use text::MAX_STATUS_CHARS;
+pub use told::{Told, ToldCheck, ToldName, ToldPolicy};
 
 use crate::model::gitlab::Project;
 use template::Form;

@@ -6,6 +6,7 @@ use super::{Exit, complain, print};
 use crate::config::{Config, ProjectConfig, schema};
 use crate::model::Environment;
 use crate::model::environment::{Action, MAINTAINER};
+use crate::delivery::api::Scope;
 use crate::verdict::Platforms;
 
 /// Checks or describes bot.toml.
@@ -73,7 +74,28 @@ fn summary(file: &str, config: &Config) -> String {
             text.push_str(&format!("  promotes  {}\n", promotion(environment)));
         }
     }
-    text
+    text + &callers(config)
+}
+
+/// Who may ask over the API; nothing where nobody may.
+fn callers(config: &Config) -> String {
+    let mut text = String::new();
+    let settings = &config.api;
+    let mut names: Vec<&str> = settings.tokens.iter().map(|token| token.name.as_str()).collect();
+    names.dedup();
+    for name in names {
+        let scope = settings.tokens.iter().find(|token| token.name == name).map(|token| &token.scope);
+        let what = match scope {
+            Some(Scope::Only(projects)) => projects.iter().map(|project| project.path.0.as_str()).collect::<Vec<_>>().join(", "),
+            Some(Scope::All) | None => "every project".into(),
+        };
+        text.push_str(&format!("  the token {name} about {what}\n"));
+    }
+    if !settings.issuers.is_empty() {
+        let audience = settings.public_url.as_str().trim_end_matches('/');
+        text.push_str(&format!("  CI jobs about their own project, with an ID token for {audience}\n"));
+    }
+    if text.is_empty() { text } else { format!("\nMay ask over the API\n{text}") }
 }
 
 /// How an environment is promoted to, in one line.

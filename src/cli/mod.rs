@@ -1,5 +1,6 @@
 //! The command line, one file a command: each has its arguments and a `run` that prints and answers how it ended.
 
+mod asking;
 mod bundle;
 mod config;
 #[cfg(feature = "sandbox")]

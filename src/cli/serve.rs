@@ -1,5 +1,6 @@
 //! `countersign serve`: the bot.
 
+mod api;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use super::{Exit, complain};
 use crate::bot::{Bot, CaughtUp, Handled, Inbox, Rule, Turns, Watch};
 use crate::config::{Config, LogFormat};
 use crate::delivery::metrics::Metrics;
-use crate::delivery::{http, log, queue, schedule};
+use crate::delivery::{self, http, log, queue, schedule};
 use crate::effects::Hands;
 use crate::effects::promote::{self, Promoter, attest::SigningSettings};
 use crate::event::Hint;
@@ -146,12 +147,14 @@ pub async fn start_at(config: Config, pace: queue::Pace) -> Result<Running, Cann
         .map_err(|fault| CannotStart(format!("cannot listen on {}: {fault}", config.server.listen)))?;
     let address = listener.local_addr().map_err(|fault| cannot(&fault))?;
     let stop = CancellationToken::new();
+    let api = delivery::api::Api::new(&config.api, Arc::new(api::FromBot(bot.clone())), metrics.clone());
+    let router = http::router(face).merge(delivery::api::router(api));
     let work = Arc::new(Work { bot: bot.clone(), found: Mutex::default() });
     let mut parts = tokio::task::JoinSet::new();
     parts.spawn(trust::keep_fresh(bot.clone(), metrics, stop.clone()));
     parts.spawn(queue::run(queue.clone(), work.clone(), pace, stop.clone()));
     parts.spawn(schedule::run(work, queue, config.catch_up.every, stop.clone()));
-    parts.spawn(http::serve(listener, http::router(face), stop.clone()));
+    parts.spawn(http::serve(listener, router, stop.clone()));
     tracing::info!(%address, projects = bot.rules.len(), "countersign listens");
     Ok(Running { address, bot, stop, parts })
 }

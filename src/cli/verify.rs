@@ -1,25 +1,30 @@
 //! `countersign verify`: the gate of a deploy job. The same facts and the same judge as the running bot's.
 //!
+//! With `--server`, the running bot is asked ([`remote`]). With `--config`, this process is a bot for one question:
+//!
 //! It reads GitLab and the registry for itself, and neither opens nor locks the bot's store, which a running bot holds. So it has no
 //! record of earlier digests: [`Check::BuiltOnce`] passes where GitLab and the registry agree among themselves, and the output says
 //! so. The digest that it prints is the one to deploy.
 //!
 //! [`Check::BuiltOnce`]: crate::verdict::Check::BuiltOnce
 
-use std::path::PathBuf;
+mod answer;
+mod remote;
+mod token;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::asking::{self, Asker, Asking, NoVerdict, list};
 use super::{Exit, colour, complain, print};
 use crate::bot::{Bot, Judged, Rule};
 use crate::config::Config;
 use crate::delivery::metrics::Metrics;
 use crate::model::gitlab::JobId;
-use crate::model::image::Pointer;
-use crate::model::project::WatchedImage;
 use crate::model::{ImageReference, Timestamp};
 use crate::store::ledger::Ledger;
 use crate::store::memory::MemoryStore;
-use crate::verdict::{About, Looked, PipelineFault, Problem, Question, Verdict, judge_no_image};
+use crate::verdict::{PipelineFault, Problem, Verdict};
 
 /// Checks that an image may be deployed; for deploy jobs.
 ///
@@ -45,9 +50,30 @@ pub struct Arguments {
     /// How to print the verdict
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// The configuration file; none is ever picked up from the working directory
+    #[command(flatten)]
+    by: By,
+    /// With --server: the GitLab server of the project, by its name in bot.toml; needed where two have a project of this path
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    gitlab: Option<String>,
+    /// With --server: a file with the token to ask with, instead of the variable COUNTERSIGN_ID_TOKEN (a job's ID token) or
+    /// COUNTERSIGN_API_TOKEN
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    token_file: Option<PathBuf>,
+    /// With --server: send the token over http:// to another machine too, where the network itself is trusted
+    #[arg(long, conflicts_with = "config")]
+    plain_http: bool,
+}
+
+/// Who judges.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct By {
+    /// Judge here, with this configuration file; none is ever picked up from the working directory
     #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    config: Option<PathBuf>,
+    /// Ask the running bot at this address; https, or http on this machine
+    #[arg(long, value_name = "URL")]
+    server: Option<remote::Server>,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -73,122 +99,57 @@ pub async fn run(arguments: Arguments) -> Exit {
 type Failed = (String, Exit);
 
 async fn verify(arguments: &Arguments) -> Result<Exit, Failed> {
-    let usage = |sentence: String| (sentence, Exit::Usage);
-    let config = Config::load(&arguments.config).map_err(|problems| usage(problems.to_string()))?;
-    let ledger = Ledger::open(Arc::new(MemoryStore::default())).await.map_err(|fault| (fault.to_string(), Exit::CouldNotCheck))?;
-    let bot = super::serve::assemble(&config, ledger, &Arc::new(Metrics::default())).map_err(|fault| usage(fault.to_string()))?;
-    let (rule, image) = watched(&bot.rules, arguments).map_err(usage)?;
+    match (&arguments.by.server, &arguments.by.config) {
+        (Some(server), None) => remote::verify(server, arguments).await,
+        (None, Some(config)) => here(config, arguments).await,
+        (Some(_), Some(_)) | (None, None) => usage("Give either --config or --server."),
+    }
+}
+
+/// Judges in this process.
+async fn here(config: &Path, arguments: &Arguments) -> Result<Exit, Failed> {
+    let could_not = |fault: &dyn std::fmt::Display| (fault.to_string(), Exit::CouldNotCheck);
+    let config = Config::load(config).or_else(usage)?;
+    let ledger = Ledger::open(Arc::new(MemoryStore::default())).await.map_err(|fault| could_not(&fault))?;
+    let bot = super::serve::assemble(&config, ledger, &Arc::new(Metrics::default())).or_else(usage)?;
+    let rules = rules_of(&bot.rules, &arguments.project)?;
+    let asking = arguments.asking();
+    let no_verdict = |why: NoVerdict| match why {
+        NoVerdict::Question(sentence) => (sentence, Exit::Usage),
+        NoVerdict::Ledger(fault) => could_not(&fault),
+    };
+    let watched = asking::image(&rules, &asking).map_err(no_verdict)?;
     // A pinned root is at hand; one from TUF is fetched now, since no service keeps it fresh for us. If that fails, what was kept
     // counts as long as it may, and after that nothing could be checked.
     bot.looks.roots().refresh(Timestamp::now()).await;
-    let asked = Asked { bot: &bot, rule, image };
-    let judged = asked.judge(arguments).await?;
+    let judged = asking::judge(&bot, watched, &asking).await.map_err(no_verdict)?;
     print_verdict(&bot, &judged, arguments)
 }
 
-/// The project and its image that the arguments name.
-fn watched<'a>(rules: &'a [Rule], arguments: &Arguments) -> Result<(&'a Rule, &'a WatchedImage), String> {
-    let path = &arguments.project;
-    let projects: Vec<&Rule> = rules.iter().filter(|rule| rule.watched.path.0 == *path).collect();
-    if projects.is_empty() {
+impl Arguments {
+    fn asking(&self) -> Asking {
+        Asking {
+            image: self.image.clone(),
+            environment: self.environment.clone(),
+            tag: self.tag.clone(),
+            job: self.job.map_or(Asker::Nobody, |job| Asker::Job(JobId(job))),
+        }
+    }
+}
+
+/// The rules of the project that the arguments name: one for each GitLab server that has it.
+fn rules_of<'a>(rules: &'a [Rule], path: &str) -> Result<Vec<&'a Rule>, Failed> {
+    let found: Vec<&Rule> = rules.iter().filter(|rule| rule.watched.path.0 == path).collect();
+    if found.is_empty() {
         let names: Vec<_> = rules.iter().map(|rule| rule.watched.path.to_string()).collect();
-        return Err(format!(
-            "The project {path} is not in this configuration, which has {}.\nNext: correct --project, or add it.",
-            list(&names)
-        ));
+        let has = list(&names);
+        return usage(format!("The project {path} is not in this configuration, which has {has}.\nNext: correct --project, or add it."));
     }
-    let wanted = &arguments.image.repository;
-    let images = || projects.iter().flat_map(|rule| rule.watched.images.iter().map(move |image| (*rule, image)));
-    let mut found = images().filter(|(_, image)| image.repository == *wanted);
-    let Some((rule, image)) = found.next() else {
-        let names: Vec<_> = images().map(|(_, image)| image.repository.to_string()).collect();
-        return Err(format!("{wanted} is no image of {path}, which releases {}.\nNext: correct the image, or add it.", list(&names)));
-    };
-    if found.next().is_some() {
-        return Err(format!(
-            "Two GitLab servers have a project {path} that releases {wanted}.\nNext: use a configuration with one of them."
-        ));
-    }
-    let environments = &rule.watched.environments;
-    if let Some(name) = arguments.environment.as_ref().filter(|name| environments.iter().all(|environment| environment.0 != **name)) {
-        let names: Vec<_> = environments.iter().map(ToString::to_string).collect();
-        return Err(format!("{name} is no environment of {path}, which has {}.\nNext: correct --environment, or add it.", list(&names)));
-    }
-    if let Some(tag) = arguments.tag.as_ref().filter(|tag| !rule.watched.release_tags.matches(tag)) {
-        let pattern = rule.watched.release_tags.as_str();
-        return Err(format!("{tag} is no release tag of {path}, whose releases are {pattern}.\nNext: correct --tag."));
-    }
-    Ok((rule, image))
+    Ok(found)
 }
 
-fn list(names: &[String]) -> String {
-    if names.is_empty() { "none".into() } else { names.join(", ") }
-}
-
-/// One question on its way to a verdict.
-struct Asked<'a> {
-    bot: &'a Bot,
-    rule: &'a Rule,
-    image: &'a WatchedImage,
-}
-
-impl Asked<'_> {
-    async fn judge(&self, arguments: &Arguments) -> Result<Judged, Failed> {
-        let job = arguments.job.map(JobId);
-        let about = match &arguments.image.pointer {
-            Pointer::Digest(digest) => About::Image { digest: *digest, tag: arguments.tag.clone() },
-            Pointer::Tag(tag) => match self.about_tag(tag, arguments.tag.as_deref()).await.map_err(|wrong| (wrong, Exit::Usage))? {
-                Ok(about) => about,
-                Err(why) => {
-                    let about = About::Release { tag: arguments.tag.clone().unwrap_or_else(|| tag.clone()) };
-                    let verdict = judge_no_image(&self.question(about, job), tag, why.as_ref(), &self.rule.policy, Timestamp::now());
-                    return Ok(Judged { id: uuid::Uuid::now_v7(), verdict });
-                }
-            },
-        };
-        let judged = self.bot.verify(&self.question(about, job), &self.rule.policy).await;
-        judged.map_err(|fault| (fault.to_string(), Exit::CouldNotCheck))
-    }
-
-    fn question(&self, about: About, asking_job: Option<JobId>) -> Question {
-        Question { project: self.rule.watched.clone(), image: self.image.clone(), about, asking_job }
-    }
-
-    /// What a registry tag is a question about: a release, if it is one's version tag, else the bytes that it names now. The inner
-    /// error says why it names none.
-    async fn about_tag(&self, tag: &str, release: Option<&str>) -> Result<Result<About, Option<crate::verdict::Why>>, String> {
-        let mut releases = self.image.version_tag.git_tags(tag);
-        releases.retain(|git_tag| self.rule.watched.release_tags.matches(git_tag) && release.is_none_or(|release| release == git_tag));
-        let releases = if releases.len() > 1 { self.in_gitlab(releases).await? } else { releases };
-        if let Some(tag) = releases.into_iter().next() {
-            return Ok(Ok(About::Release { tag }));
-        }
-        Ok(match self.bot.looks.registry().resolve(&self.image.repository, tag).await {
-            Looked::Found(digest) => Ok(About::Image { digest, tag: release.map(str::to_owned) }),
-            Looked::Absent => Err(None),
-            Looked::Unreachable(why) => Err(Some(why)),
-        })
-    }
-
-    /// The one of these Git tags that GitLab has; more than one, and only the caller can say. Where GitLab has none or cannot be
-    /// asked, the first stays: its verdict says so.
-    async fn in_gitlab(&self, mut tags: Vec<String>) -> Result<Vec<String>, String> {
-        let Looked::Found(gitlab) = self.bot.looks.gitlab(&self.rule.watched.instance) else { return Ok(tags) };
-        let Looked::Found(project) = self.bot.looks.project(&self.rule.watched).await else { return Ok(tags) };
-        let mut there = vec![];
-        for tag in &tags {
-            match gitlab.tag(project.key.id, tag).await {
-                Looked::Found(_) => there.push(tag.clone()),
-                Looked::Absent => {}
-                Looked::Unreachable(_) => return Ok(tags),
-            }
-        }
-        if there.len() > 1 {
-            return Err(format!("The image may be that of {}.\nNext: say which, with --tag.", there.join(" or ")));
-        }
-        tags.retain(|tag| there.is_empty() || there.contains(tag));
-        Ok(tags)
-    }
+fn usage<T>(sentence: impl ToString) -> Result<T, Failed> {
+    Err((sentence.to_string(), Exit::Usage))
 }
 
 fn print_verdict(bot: &Bot, Judged { id, verdict }: &Judged, arguments: &Arguments) -> Result<Exit, Failed> {
@@ -206,6 +167,7 @@ fn print_verdict(bot: &Bot, Judged { id, verdict }: &Judged, arguments: &Argumen
             let mut json = bot.words.verdict_json(&id, verdict);
             json["environment"] = arguments.environment.clone().into();
             json["record"] = "not-read".into();
+            json["asked_by"] = serde_json::Value::Null;
             format!("{json:#}\n")
         }
         Format::Junit => bot.words.verdict_junit(&id, verdict),

@@ -169,6 +169,17 @@ pub static PROJECT: Form = Form {
     check: |text| ok(text.contains('/') && text.len() <= 255 && text.split('/').all(is_path_part), "is no such path"),
 };
 
+pub static API_PROJECT: Form = Form {
+    accepts: "the path of a watched project, or \"all\"",
+    example: Some("shop/api"),
+    lines: false,
+    // No path is one word.
+    check: |text| if text == ALL_PROJECTS { Ok(()) } else { (PROJECT.check)(text) },
+};
+
+/// Stands for every project where a token's projects are listed.
+pub const ALL_PROJECTS: &str = "all";
+
 pub static TAG_PATTERN: Form = Form {
     accepts: "an exact name, or the beginning of names with '*' as its last character",
     example: Some("v*"),
@@ -273,6 +284,7 @@ mod tests {
         &REPOSITORY,
         &IMAGE_NAME,
         &PROJECT,
+        &API_PROJECT,
         &TAG_PATTERN,
         &TAG_TEMPLATE,
         &RUNNER,
@@ -320,6 +332,8 @@ mod tests {
             (&PROJECT, "shop//api"),
             (&PROJECT, "../api"),
             (&PROJECT, "https://gitlab.example.com/shop/api"),
+            (&API_PROJECT, "*"),
+            (&API_PROJECT, "All"),
             (&TUF_URL, "http://tuf.example.com"),
             (&TRUST, "staging"),
             (&AGE, "0d"),

@@ -54,6 +54,7 @@ pub mod root {
     pub static STORE: Key = key("store", Kind::Table(&super::STORE), Need::Optional, "What survives a restart.");
     pub static LOG: Key = key("log", Kind::Table(&super::LOG), Need::Optional, "How events are logged.");
     pub static CATCH_UP: Key = key("catch_up", Kind::Table(&super::CATCH_UP), Need::Optional, "The poll that finds what no webhook told.");
+    pub static API: Key = key("api", Kind::Table(&super::API), Need::Optional, "Who may ask over the API.");
     pub static GITLAB: Key =
         key("gitlab", Kind::Named(&forms::NAME, &super::GITLAB), Need::Required, "The GitLab servers, each under a name of your choice.");
     pub static REGISTRY: Key = key(
@@ -86,6 +87,7 @@ pub static ROOT: Section = section(
         &root::STORE,
         &root::LOG,
         &root::CATCH_UP,
+        &root::API,
         &root::GITLAB,
         &root::REGISTRY,
         &root::SIGNER,

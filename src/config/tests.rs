@@ -8,6 +8,7 @@ use std::path::Path;
 use super::document::Node;
 use super::table::{Key, Kind, Need, Section};
 use super::*;
+use crate::delivery::api::{ProjectName, Scope};
 use crate::delivery::http::HookSecretKind;
 use crate::facts::registry::Login;
 use crate::model::Secret;
@@ -50,6 +51,8 @@ fn folder() -> tempfile::TempDir {
         ("tuf-root.json", std::str::from_utf8(crate::facts::trust_root::tuf::public_good().1).unwrap()),
         ("root-without-authorities.json", "{\"mediaType\":\"application/vnd.dev.sigstore.trustedroot+json;version=0.1\"}"),
         ("secret", "hunter2-from-file\n"),
+        ("api-token", "hunter2-of-the-deploy-tool\n"),
+        ("short", "hunter2\n"),
         ("empty", "\n"),
         ("lines", "hunter2\nhunter2\n"),
     ] {
@@ -148,6 +151,7 @@ fn example() -> String {
         .replace("/run/secrets/gitlab-token", "secret")
         .replace("/run/secrets/shop-web-hook", "secret")
         .replace("/run/secrets/registry-push", "secret")
+        .replace("/run/secrets/api-token", "api-token")
 }
 
 #[test]
@@ -190,6 +194,12 @@ fn the_example_loads_and_means_what_its_comments_say() {
     assert_eq!(config.trust_roots.keys().map(|name| name.0.as_str()).collect::<Vec<_>>(), ["main", "partner"]);
     let partner = &config.trust_roots[&InstanceName("partner".into())];
     assert!(matches!(partner, trust_root::Source::Tuf(tuf) if tuf.url.as_str() == "https://tuf.partner.example/"));
+    let names: Vec<_> = config.api.tokens.iter().map(|token| token.name.as_str()).collect();
+    assert_eq!(names, ["deploy-tool", "deploy-tool"], "both secrets of a rotation");
+    let named = |path: &str| ProjectName { instance: InstanceName("main".into()), path: ProjectPath(path.into()) };
+    assert_eq!(config.api.tokens[0].scope, Scope::Only(vec![named("shop/api"), named("shop/web")]));
+    let issuers: Vec<_> = config.api.issuers.iter().map(|issuer| (issuer.instance.0.as_str(), issuer.issuer.as_str())).collect();
+    assert_eq!(issuers, [("main", "https://gitlab.example.com"), ("partner", "https://gitlab.partner.example")]);
     let own: Vec<_> = config.server.hooks.iter().filter(|hook| hook.project.is_some()).collect();
     assert_eq!(own.iter().map(|hook| hook.kind).collect::<Vec<_>>(), [HookSecretKind::Token, HookSecretKind::Signing]);
     assert_eq!(own[0].project, Some(ProjectPath("shop/web".into())));

@@ -31,6 +31,7 @@ use crate::store::Space;
 use body::Slots;
 use keys::Keys;
 
+pub(super) use body::drain;
 pub use keys::UnusableSecret;
 pub use serve::serve;
 

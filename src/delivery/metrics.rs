@@ -24,6 +24,7 @@ type Counters<const N: usize> = Family<Labels<N>, Counter>;
 pub struct Metrics {
     registry: Registry,
     deliveries: Counters<2>,
+    api_requests: Counters<3>,
     hints: Counters<2>,
     waiting: Gauge<u64, AtomicU64>,
     claimed: Gauge<u64, AtomicU64>,
@@ -40,6 +41,7 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("countersign");
         let metrics = Self {
             deliveries: Family::default(),
+            api_requests: Family::default(),
             hints: Family::default(),
             waiting: Gauge::default(),
             claimed: Gauge::default(),
@@ -52,6 +54,12 @@ impl Default for Metrics {
             registry: Registry::default(),
         };
         registry.register("deliveries", "Webhook deliveries by kind and by how they were answered", metrics.deliveries.clone());
+        let api_requests = metrics.api_requests.clone();
+        registry.register(
+            "api_requests",
+            "Requests of the API by route, by what their caller proved, and by how they were answered",
+            api_requests,
+        );
         registry.register("hints", "Hints queued, by object and by origin", metrics.hints.clone());
         registry.register("queue_waiting", "Hints that wait", metrics.waiting.clone());
         registry.register("queue_claimed", "Hints that are being worked on", metrics.claimed.clone());
@@ -70,6 +78,10 @@ impl Default for Metrics {
 impl Metrics {
     pub(super) fn delivery(&self, kind: &'static str, result: &'static str) {
         self.deliveries.get_or_create(&[("kind", kind), ("result", result)]).inc();
+    }
+
+    pub(super) fn api(&self, route: &'static str, caller: &'static str, result: &'static str) {
+        self.api_requests.get_or_create(&[("route", route), ("caller", caller), ("result", result)]).inc();
     }
 
     pub(super) fn hint(&self, what: &What, origin: &'static str) {
@@ -137,6 +149,7 @@ mod tests {
     fn the_text_names_every_counter_with_its_labels() {
         let metrics = Metrics::default();
         metrics.delivery("pipeline", "queued");
+        metrics.api("verify", "job", "passed");
         metrics.hint(&What::Tag { name: "v1\n} evil".into() }, "hook");
         metrics.work("done");
         metrics.verdict("blocked");
@@ -145,6 +158,7 @@ mod tests {
         let text = metrics.text(Some(Depth { waiting: 2, claimed: 1 }));
         for line in [
             r#"countersign_deliveries_total{kind="pipeline",result="queued"} 1"#,
+            r#"countersign_api_requests_total{route="verify",caller="job",result="passed"} 1"#,
             r#"countersign_hints_total{object="tag",origin="hook"} 1"#,
             "countersign_queue_waiting 2",
             "countersign_queue_claimed 1",

@@ -1,5 +1,6 @@
 //! How work arrives: webhooks, the clock, the API.
 
+pub mod api;
 pub mod gitlab_hook;
 pub mod http;
 pub mod log;

@@ -44,6 +44,11 @@ impl Gitlab {
         look(self.client.one::<wire::User, _, _>(CurrentUser::builder().build()).await.map(User::from))
     }
 
+    /// The public keys of its ID tokens (JWKS), as it publishes them for everybody.
+    pub async fn signing_keys(&self) -> Looked<bytes::Bytes> {
+        look(self.client.signing_keys().await)
+    }
+
     /// A project by its path. `Absent` also where our token may not see it: GitLab says the same for both.
     pub async fn project_by_path(&self, path: &ProjectPath) -> Looked<Project> {
         let endpoint = ProjectEndpoint::builder().project(path.0.as_str()).build();

@@ -39,6 +39,11 @@ pub fn one_line(text: &str) -> String {
     bounded(text.chars())
 }
 
+/// A sentence of ours that came back to us, for a terminal: as long as it is, with nothing in it that is not seen.
+pub fn visible(text: &str) -> String {
+    text.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect()
+}
+
 /// Spaces for everything that is not seen, runs of them as one, and a bound.
 fn bounded(chars: impl Iterator<Item = char>) -> String {
     let mut out = String::new();

@@ -2,33 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::Words;
+use super::{Told, Words};
 use crate::model::attestation::{AttestedAt, BaseSeen, BaseToldBy, ProvenanceSeen};
 use crate::model::signer::SignedBy;
 use crate::verdict::facts::MergeRequestFacts;
-use crate::verdict::{About, Finding, Looked, Subject, Verdict};
+use crate::verdict::{Looked, Verdict};
 
 impl Words {
     /// A verdict for programs. Values are whole and exact here, as JSON needs no making inert; sentences are plain text.
     pub fn verdict_json(&self, id: &str, verdict: &Verdict) -> Value {
         let subject = &verdict.subject;
-        let (headline, next_step) = self.lead(verdict);
         let pipeline = subject.pipeline.as_ref();
-        json!({
-            "id": id,
-            "outcome": verdict.outcome.word(),
-            "code": verdict.problem.as_ref().map(|problem| problem.code()),
-            "headline": headline,
-            "next_step": next_step,
-            "image": verdict.image.as_ref().map(ToString::to_string),
-            "digest": verdict.digest(),
-            "tag": tag(&subject.question.about),
-            "project": subject.question.project.path,
-            "environment": null,
-            "as_of": verdict.as_of,
-            "policy": { "digest": verdict.policy },
+        let rest = json!({
             "trust_root": verdict.trust_root.map(|digest| json!({ "digest": digest })),
-            "checks": verdict.findings.iter().map(|finding| check(self, subject, finding)).collect::<Vec<_>>(),
             "commit": subject.commit.as_ref().map(|commit| &commit.sha),
             "pipeline": pipeline.map(|pipeline| json!({
                 "id": pipeline.id,
@@ -55,27 +41,18 @@ impl Words {
             "merge_requests": subject.merge_requests.iter().map(merge_request).collect::<Vec<_>>(),
             "tests": subject.tests.map(|tests| json!({ "total": tests.total, "failed": tests.failed })),
             "promotions": [],
-        })
+        });
+        whole(&self.told(id, verdict), rest)
     }
 }
 
-fn tag(about: &About) -> Option<&str> {
-    match about {
-        About::Release { tag } => Some(tag),
-        About::Image { tag, .. } => tag.as_deref(),
-        About::Pipeline { .. } => None,
+/// What is told, and the rest, as one object.
+fn whole(told: &Told, rest: Value) -> Value {
+    let mut whole = json!(told);
+    if let (Some(whole), Value::Object(rest)) = (whole.as_object_mut(), rest) {
+        whole.extend(rest);
     }
-}
-
-fn check(words: &Words, subject: &Subject, finding: &Finding) -> Value {
-    json!({
-        "check": finding.check,
-        "outcome": finding.outcome,
-        "code": finding.problem.as_ref().map(|problem| problem.code()),
-        "expected": finding.expected,
-        "found": finding.found,
-        "next_step": finding.problem.as_ref().map(|problem| words.explain(problem, subject).next_step.plain().to_owned()),
-    })
+    whole
 }
 
 fn signer(by: &SignedBy) -> Value {

@@ -2,33 +2,39 @@
 
 use super::Words;
 use super::inert::one_line;
-use super::story::check_name;
-use crate::verdict::{CheckOutcome, Finding, Outcome, Verdict};
+use super::told::{Told, ToldCheck};
+use crate::verdict::{CheckOutcome, Outcome, Verdict};
 
 impl Words {
-    /// What blocked is a failure, what could not be checked an error, and what did not apply is skipped.
+    /// A verdict for GitLab's test reports.
     pub fn verdict_junit(&self, id: &str, verdict: &Verdict) -> String {
-        let (headline, next_step) = self.lead(verdict);
-        let mut cases: Vec<String> = verdict.findings.iter().map(|finding| self.case(verdict, finding)).collect();
-        let of = |wanted: CheckOutcome| verdict.findings.iter().filter(|finding| finding.outcome == wanted).count();
+        self.told(id, verdict).junit()
+    }
+}
+
+impl Told {
+    /// For GitLab's test reports. What blocked is a failure, what could not be checked an error, and what did not apply is skipped.
+    pub fn junit(&self) -> String {
+        let mut cases: Vec<String> = self.checks.iter().map(ToldCheck::case).collect();
+        let of = |wanted: CheckOutcome| self.checks.iter().filter(|check| check.outcome == wanted).count();
         let (mut failures, mut errors) = (of(CheckOutcome::Blocked), of(CheckOutcome::CouldNotCheck));
         // A verdict that did not pass must show red, also where no single finding does.
-        match verdict.outcome {
+        match self.outcome {
             Outcome::Blocked if failures == 0 => {
                 failures = 1;
-                cases.push(case("verdict", &ended("failure", &headline, &next_step)));
+                cases.push(case("verdict", &ended("failure", &self.headline, &self.next_step)));
             }
             Outcome::CouldNotCheck if errors == 0 => {
                 errors = 1;
-                cases.push(case("verdict", &ended("error", &headline, &next_step)));
+                cases.push(case("verdict", &ended("error", &self.headline, &self.next_step)));
             }
             Outcome::Passed | Outcome::Blocked | Outcome::CouldNotCheck => {}
         }
-        let name = verdict.image.as_ref().map_or_else(|| verdict.subject.question.image.repository.to_string(), ToString::to_string);
+        let name = self.image.clone().unwrap_or_else(|| self.repository.to_string());
         let head = [
             ("name", format!("countersign {name}")),
-            ("id", id.to_owned()),
-            ("timestamp", verdict.as_of.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+            ("id", self.id.clone()),
+            ("timestamp", self.as_of.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
             ("tests", cases.len().to_string()),
             ("failures", failures.to_string()),
             ("errors", errors.to_string()),
@@ -36,11 +42,11 @@ impl Words {
         ];
         let head: Vec<_> = head.iter().map(|(key, value)| attribute(key, value)).collect();
         let properties = [
-            ("outcome", verdict.outcome.word().to_owned()),
-            ("code", verdict.code().unwrap_or_default().to_owned()),
-            ("policy", verdict.policy.to_string()),
-            ("headline", headline),
-            ("next_step", next_step),
+            ("outcome", self.outcome.word().to_owned()),
+            ("code", self.code.clone().unwrap_or_default()),
+            ("policy", self.policy.digest.to_string()),
+            ("headline", self.headline.clone()),
+            ("next_step", self.next_step.clone()),
         ];
         let property = |(key, value): &(&str, String)| format!("<property {} {}/>", attribute("name", key), attribute("value", value));
         format!(
@@ -50,26 +56,28 @@ impl Words {
             cases.join("\n"),
         )
     }
+}
 
-    fn case(&self, verdict: &Verdict, finding: &Finding) -> String {
-        let values = format!("expected: {}; found: {}", one_line(&finding.expected), one_line(&finding.found));
-        let explained = finding.problem.as_ref().map(|problem| self.explain(problem, &verdict.subject));
-        let message = match &explained {
-            Some(said) => format!("{} [{}]", said.headline.plain(), said.code),
+impl ToldCheck {
+    fn case(&self) -> String {
+        let values = format!("expected: {}; found: {}", one_line(&self.expected), one_line(&self.found));
+        let message = match (&self.headline, &self.code) {
+            (Some(headline), Some(code)) => format!("{headline} [{code}]"),
+            (Some(headline), None) => headline.clone(),
+            (None, _) => values.clone(),
+        };
+        let details = match &self.next_step {
+            Some(next_step) => format!("{values}\n{next_step}"),
             None => values.clone(),
         };
-        let details = match &explained {
-            Some(said) => format!("{values}\n{}", said.next_step.plain()),
-            None => values.clone(),
-        };
-        let body = match finding.outcome {
+        let body = match self.outcome {
             CheckOutcome::Passed => format!("<system-out>{}</system-out>", escaped(&values)),
             CheckOutcome::Warned => format!("<system-out>{}</system-out>", escaped(&format!("warning: {message}\n{details}"))),
-            CheckOutcome::NotApplicable => format!("<skipped {}/>", attribute("message", &finding.found)),
+            CheckOutcome::NotApplicable => format!("<skipped {}/>", attribute("message", &self.found)),
             CheckOutcome::Blocked => ended("failure", &message, &details),
             CheckOutcome::CouldNotCheck => ended("error", &message, &details),
         };
-        case(check_name(finding.check), &body)
+        case(&self.name(), &body)
     }
 }
 

@@ -1,10 +1,12 @@
 //! Plain text: a commit status's description, and a verdict on the terminal.
 
 use super::Words;
+use super::inert::visible;
 use super::phrase::{Phrase, shorten_both};
-use super::story::{check_name, outcome_word, time};
+use super::story::{outcome_word, time};
 use super::template::Values;
-use crate::verdict::{CheckOutcome, Finding, Outcome, Verdict};
+use super::told::{Told, ToldCheck};
+use crate::verdict::{CheckOutcome, Outcome, Verdict};
 
 /// GitLab's limit of a commit status's description ([commits API](https://docs.gitlab.com/api/commits/)).
 pub const MAX_STATUS_CHARS: usize = 255;
@@ -64,29 +66,39 @@ impl Words {
         (said.plain().to_owned(), self.say("text/deploy", &Values::new()).plain().to_owned())
     }
 
-    /// A verdict for the terminal: one sentence, one next step, then one line a check. Colour is only ever added to words.
+    /// A verdict for the terminal.
     pub fn verdict_text(&self, verdict: &Verdict, colour: bool) -> String {
-        let (headline, next_step) = self.lead(verdict);
-        let word = match verdict.outcome {
+        self.told("", verdict).text(colour)
+    }
+}
+
+impl Told {
+    /// For the terminal: one sentence, one next step, then one line a check. Colour is only ever added to words.
+    pub fn text(&self, colour: bool) -> String {
+        let word = match self.outcome {
             Outcome::Passed => CheckOutcome::Passed,
             Outcome::Blocked => CheckOutcome::Blocked,
             Outcome::CouldNotCheck => CheckOutcome::CouldNotCheck,
         };
-        let code = verdict.problem.as_ref().map_or(String::new(), |problem| format!(" [{}]", problem.code()));
-        let mut lines = vec![format!("{}: {headline}{code}", painted(word, outcome_word(word), colour)), format!("Next: {next_step}")];
+        let (headline, next_step) = (visible(&self.headline), visible(&self.next_step));
+        let mut lines =
+            vec![format!("{}: {headline}{}", painted(word, outcome_word(word), colour), code(&self.code)), format!("Next: {next_step}")];
         lines.push(String::new());
-        let widest = verdict.findings.iter().map(|finding| check_name(finding.check).len()).max().unwrap_or(0);
-        lines.extend(verdict.findings.iter().map(|finding| check_line(finding, widest, colour)));
+        let widest = self.checks.iter().map(|check| check.name().len()).max().unwrap_or(0);
+        lines.extend(self.checks.iter().map(|check| check_line(check, widest, colour)));
         lines.join("\n") + "\n"
     }
 }
 
-fn check_line(finding: &Finding, widest: usize, colour: bool) -> String {
-    let word = painted(finding.outcome, &format!("{:<15}", outcome_word(finding.outcome)), colour);
-    let name = check_name(finding.check);
-    let (expected, found) = shorten_both(&finding.expected, &finding.found);
-    let code = finding.problem.as_ref().map_or(String::new(), |problem| format!(" [{}]", problem.code()));
-    format!("  {word} {name:<widest$}  expected: {expected}; found: {found}{code}")
+fn check_line(check: &ToldCheck, widest: usize, colour: bool) -> String {
+    let word = painted(check.outcome, &format!("{:<15}", outcome_word(check.outcome)), colour);
+    let name = check.name();
+    let (expected, found) = shorten_both(&check.expected, &check.found);
+    format!("  {word} {name:<widest$}  expected: {expected}; found: {found}{}", code(&check.code))
+}
+
+fn code(code: &Option<String>) -> String {
+    code.as_ref().map_or(String::new(), |code| format!(" [{}]", visible(code)))
 }
 
 /// Green, yellow or red around a word (ECMA-48 SGR).

@@ -4,6 +4,7 @@
 //! - `payload`, `present`: the state as webhook bodies and as API answers; pure.
 //! - `http`: routes, tokens, refusals, pages, faults, the access log.
 //! - `courier`: sends the webhooks.
+//! - [`id_token`]: the ID tokens of jobs, and the keys that sign them.
 //! - [`contract`]: a filled world for outside checks of the double.
 //!
 //! ```no_run
@@ -18,6 +19,7 @@
 pub mod contract;
 mod courier;
 mod http;
+pub mod id_token;
 mod payload;
 mod present;
 pub mod state;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // a test ends where a value is missing
 
 mod again;
+mod api;
 mod blocks;
 mod catch_up;
 mod chat;

@@ -182,6 +182,11 @@ impl World {
         self.folder.path().join("bot.toml")
     }
 
+    /// For requests of a test's own.
+    pub fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
     /// A page of the bot.
     pub async fn get(&self, path: &str) -> String {
         self.client.get(format!("{}{path}", self.address())).send().await.unwrap().text().await.unwrap()

@@ -50,3 +50,47 @@ pub mod catch_up {
 }
 
 pub static CATCH_UP: Section = section("catch_up", "The poll that finds what no webhook told.", &[&catch_up::EVERY, &catch_up::RECHECK]);
+
+pub mod api {
+    use super::*;
+    pub static ID_TOKENS: Key = key(
+        "id_tokens",
+        Kind::Flag,
+        Need::Flag(true),
+        "Whether a CI job of a watched project may ask about its own project with an ID token (`id_tokens` in .gitlab-ci.yml) whose `aud` is \
+         `public_url`, to the letter and alone.",
+    );
+    pub static TOKEN: Key = key(
+        "token",
+        Kind::Named(&forms::NAME, &super::API_TOKEN),
+        Need::Optional,
+        "Tokens for programs that have no ID token, each under a name that the log and the answers show.",
+    );
+}
+
+pub static API: Section = section("api", "Who may ask over the API, and with `verify --server`.", &[&api::ID_TOKENS, &api::TOKEN]);
+
+pub mod api_token {
+    use super::*;
+    pub static SECRET: Key = key(
+        "secret",
+        SECRETS,
+        Need::Required,
+        "What the caller sends as `Authorization: Bearer`; at least 20 characters, no spaces. Several are valid at once during a rotation.",
+    );
+    pub static PROJECTS: Key = key(
+        "projects",
+        Kind::OneOrMany(&Kind::Text(&forms::API_PROJECT)),
+        Need::Required,
+        "Which projects it may ask about: their paths, or \"all\".",
+    );
+    pub static GITLAB: Key = key(
+        "gitlab",
+        NAME,
+        Need::Optional,
+        "The GitLab server of these projects. Needed where two servers have a project of the same path.",
+    );
+}
+
+pub static API_TOKEN: Section =
+    section("api.token", "A token of the API.", &[&api_token::SECRET, &api_token::PROJECTS, &api_token::GITLAB]);

@@ -65,6 +65,54 @@ fn unknown_keys_are_told_with_the_nearest_or_all_known_ones() {
     }
 }
 
+/// An API token that anybody could guess, or that opens other projects than meant, stops the start.
+#[test]
+fn wrong_api_tokens_stop_the_start() {
+    let secret = "secret = { file = \"api-token\" }\n";
+    let projects = "projects = \"shop/api\"\n";
+    for (lines, line, path, words) in [
+        (format!("[api.token.ci]\n{projects}"), 9, "api.token.ci", ["`secret` is missing"].as_slice()),
+        // Left out, it would have to mean none or all: neither is what anybody wants.
+        (format!("[api.token.ci]\n{secret}"), 9, "api.token.ci", &["`projects` is missing"]),
+        (format!("[api.token.ci]\n{projects}secret = \"hunter2-in-the-open\"\n"), 11, "api.token.ci.secret", &["never stands"]),
+        (format!("[api.token.ci]\n{projects}secret = {{ file = \"empty\" }}\n"), 11, "api.token.ci.secret.file", &["empty"]),
+        (format!("[api.token.ci]\n{projects}secret = {{ env = \"EMPTY\" }}\n"), 11, "api.token.ci.secret.env", &["empty"]),
+        (format!("[api.token.ci]\n{projects}secret = {{ env = \"UNSET\" }}\n"), 11, "api.token.ci.secret.env", &["not set"]),
+        (format!("[api.token.ci]\n{projects}secret = {{ file = \"short\" }}\n"), 11, "api.token.ci.secret", &["20 characters"]),
+        (format!("[api.token.ci]\n{projects}secret = []\n"), 11, "api.token.ci.secret", &["empty list"]),
+        (format!("[api.token.ci]\n{secret}projects = []\n"), 11, "api.token.ci.projects", &["empty list"]),
+        (format!("[api.token.ci]\n{secret}projects = \"shop/apy\"\n"), 11, "api.token.ci.projects", &["did you mean \"shop/api\"?"]),
+        (format!("[api.token.ci]\n{secret}projects = [\"all\", \"shop/api\"]\n"), 11, "api.token.ci.projects[0]", &["alone"]),
+        (format!("[api.token.ci]\n{secret}projects = \"*\"\n"), 11, "api.token.ci.projects", &["\"all\""]),
+        (format!("[api.token.ci]\n{secret}{projects}gitlab = \"other\"\n"), 12, "api.token.ci.gitlab", &["no [gitlab.other]"]),
+        (format!("[api]\nid_token = true\n[api.token.ci]\n{secret}{projects}"), 10, "api.id_token", &["did you mean `id_tokens`?"]),
+        (
+            format!("[api.token.ci]\n{secret}{projects}[api.token.cd]\n{secret}{projects}"),
+            13,
+            "api.token.cd.secret",
+            &["the same secret as the one at line 10"],
+        ),
+    ] {
+        let text = with_project(&format!("{IMAGE}{SIGNER}{lines}"));
+        check(&text, &[(line - 1, path, words)]);
+    }
+}
+
+#[test]
+fn a_path_on_two_servers_needs_its_server() {
+    let project = |gitlab: &str| format!("[[project]]\npath = \"shop/api\"\ngitlab = \"{gitlab}\"\n{IMAGE}{SIGNER}");
+    let other = GITLAB.replace("main", "other").replace("gitlab.example", "other.example");
+    let token = "[api.token.ci]\nsecret = { file = \"api-token\" }\nprojects = \"shop/api\"\n";
+    let text = format!("{GITLAB}{other}{}{}{token}", project("main"), project("other"));
+    check(&text, &[(19, "api.token.ci.projects", &["several servers", "`gitlab`"])]);
+    let config = parse(&format!("{text}gitlab = \"other\"\n")).unwrap();
+    let path = crate::model::gitlab::ProjectPath("shop/api".into());
+    let only = crate::delivery::api::ProjectName { instance: InstanceName("other".into()), path };
+    assert_eq!(config.api.tokens[0].scope, crate::delivery::api::Scope::Only(vec![only.clone()]));
+    let config = parse(&format!("{}gitlab = \"other\"\n", text.replace("projects = \"shop/api\"", "projects = \"all\""))).unwrap();
+    assert_eq!(config.api.tokens[0].scope, crate::delivery::api::Scope::Only(vec![only]), "all of that server");
+}
+
 #[test]
 fn wrong_kinds_say_what_is_accepted() {
     for (lines, path, words) in [

@@ -101,7 +101,7 @@ pub(super) async fn read(body: Body, allowance: Allowance, slots: &Slots) -> Res
 }
 
 /// Lets a refused sender finish a little body, so that it reads our answer instead of a reset connection.
-pub(super) async fn drain(body: Body) {
+pub(in crate::delivery) async fn drain(body: Body) {
     if body.size_hint().upper().is_none_or(|length| length > LITTLE as u64) {
         return;
     }

@@ -233,6 +233,36 @@ fn json_holds_every_key_of_the_contract() {
     }
 }
 
+/// What `verify --server` prints is made of the server's JSON.
+#[test]
+fn json_reads_back_as_the_same_words() {
+    let words = words();
+    for verdict in [passed(&Outside::usual()), multi_arch(&Outside::usual()), tag_moved(&Outside::usual()), unreachable(&Outside::usual())]
+    {
+        let back: Told = serde_json::from_value(words.verdict_json("0197-1", &verdict)).unwrap();
+        assert_eq!(back, words.told("0197-1", &verdict));
+        assert_eq!(back.text(true), words.verdict_text(&verdict, true));
+        assert_eq!(back.junit(), words.verdict_junit("0197-1", &verdict));
+    }
+}
+
+/// A newer server has checks that we do not know; no text of any server moves a terminal's cursor.
+#[test]
+fn another_servers_words_are_shown_and_do_nothing() {
+    let words = words();
+    let mut json = words.verdict_json("0197-1", &tag_moved(&Outside::usual()));
+    json["checks"][0]["check"] = "sbom\u{1b}[2J".into();
+    json["headline"] = "all is well\u{1b}[1A\nNext: deploy".into();
+    json["next_step"] = "x\u{202e}y".into();
+    json["code"] = "CS-NEW\r".into();
+    let told: Told = serde_json::from_value(json).unwrap();
+    for text in [told.text(false), told.junit()] {
+        assert!(text.contains("sbom"), "{text}");
+        assert!(!text.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{text:?}");
+    }
+    assert!(told.text(false).starts_with("blocked: all is well [1A Next: deploy [CS-NEW ]\nNext: x y\n"), "{}", told.text(false));
+}
+
 #[test]
 fn an_outage_never_reads_as_unsigned_and_nothing_else_as_passed() {
     let words = words();

@@ -126,6 +126,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .nest("/api/v4", api)
         .nest("/api", routes::graphql())
+        .route("/oauth/discovery/keys", axum::routing::get(on(routes::published_keys)))
         .fallback(gate::unknown_route)
         .method_not_allowed_fallback(gate::unknown_route)
         .layer(axum::middleware::from_fn_with_state(shared.clone(), gate::pass))

@@ -45,6 +45,7 @@ pub use repository::{Commit, GitTag, Grant, ProtectedBranch, ProtectedTag};
 pub use rights::Right;
 pub use wildcard::fits;
 
+use super::id_token::IssuerKey;
 use crate::model::Timestamp;
 use crate::model::gitlab::{JobId, PipelineId, ProjectId, Runner, RunnerId, UserId};
 
@@ -103,6 +104,8 @@ pub struct World {
     pub hook_events: Vec<HookEvent>,
     /// Webhooks that [`Switches::loses_hooks`] swallowed.
     pub lost: usize,
+    /// Keys that sign ID tokens, the newest last; see `id_token`.
+    pub(in crate::sandbox::gitlab) issuer_keys: Vec<IssuerKey>,
     last_id: u64,
 }
 
@@ -124,6 +127,7 @@ impl World {
             outbox: vec![],
             hook_events: vec![],
             lost: 0,
+            issuer_keys: vec![],
             last_id: 0,
         };
         world.add_user("root");

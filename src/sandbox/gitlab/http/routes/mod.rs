@@ -20,7 +20,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
+use super::answer::{Answer, Reply};
+use super::ask::Ask;
 use super::{Shared, on};
+use crate::sandbox::gitlab::state::World;
+
+/// The public keys of ID tokens, for everybody.
+pub fn published_keys(_: &Ask, world: &mut World) -> Answer {
+    Ok(Reply::ok(world.published_keys()))
+}
 
 /// Everything under `/api/v4`.
 pub fn all() -> Router<Arc<Shared>> {
