@@ -12,6 +12,7 @@
 //! | `story` | the phrases that a verdict is told with |
 //! | `explain`, `codes` | a problem's sentence, next step and page |
 //! | `note`, `release`, `chat` | Markdown for GitLab |
+//! | `promotion` | previews, refusals, ends, what runs where |
 //! | `text`, `json`, `junit` | for terminals, statuses and programs |
 //! | `inspection` | what lies beside an image, for the command line |
 
@@ -43,7 +44,7 @@ pub use explain::Explained;
 pub use inert::{MAX_INERT_CHARS, inert};
 pub use inspection::{Root as InspectedRoot, Subject as InspectedSubject, Told as InspectionTold};
 pub use phrase::Phrase;
-pub use promotion::{EnvironmentStatus, Preview, PromotionAnswer, Stage};
+pub use promotion::{Arrived, EnvironmentStatus, Preview, PromotionAnswer, Stage};
 pub use story::check_name;
 pub use template::BadTemplate;
 pub use text::MAX_STATUS_CHARS;

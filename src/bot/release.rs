@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Bot, Handled, Judged, Rule, Stopped};
 use crate::effects::{Done, Effect, StatusState};
 use crate::model::gitlab::{MergeRequestIid, Pipeline, ProjectKey};
+use crate::render::Arrived;
 use crate::verdict::{About, Outcome, PipelineFault, Problem, Question, Verdict};
 
 impl Bot {
@@ -33,17 +34,27 @@ impl Bot {
         if let Some(pipeline) = verdicts.iter().find_map(|verdict| verdict.subject.pipeline.as_ref()) {
             self.perform(self.status(project, pipeline, verdicts)).await?;
         }
-        let section = self.words.release_section(verdicts);
+        let arrived = self.arrived(rule, project).await?;
+        let section = self.words.release_section(verdicts, &arrived);
         if self.perform(Effect::ReleaseSection { project: project.clone(), tag: tag.into(), section }).await? == Some(Done::Waiting) {
             tracing::info!(%project, tag, "no release yet; its event brings the section");
         }
         let audience = self.audience(rule).await?;
         for merge_request in merge_requests(verdicts) {
             let note = self.ledger.sticky_note(project, merge_request).await?;
-            let body = self.words.sticky_note(merge_request, verdicts, audience);
+            let body = self.words.sticky_note(merge_request, verdicts, audience, &arrived);
             self.perform(Effect::StickyNote { project: project.clone(), merge_request, body, note }).await?;
         }
         Ok(())
+    }
+
+    /// What arrived in each environment, in the order of promotion.
+    async fn arrived<'a>(&self, rule: &'a Rule, project: &ProjectKey) -> Result<Vec<Arrived<'a>>, Stopped> {
+        let mut arrived = vec![];
+        for environment in &rule.environments {
+            arrived.push(Arrived { environment, runs: self.runs(project, &environment.name).await? });
+        }
+        Ok(arrived)
     }
 
     fn status(&self, project: &ProjectKey, pipeline: &Pipeline, verdicts: &[Verdict]) -> Effect {

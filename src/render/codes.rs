@@ -175,6 +175,72 @@ pub const CODES: &[Code] = &[
         todo: "Push the tag, or ask about one that exists.",
     },
     Code {
+        code: "CS-RIGHTS",
+        title: "this person may not deploy there",
+        meaning: "GitLab says, at the moment of acting, that who asked or approved may not deploy to the environment: by its protection, or where it has none by the configured role and groups.",
+        todo: "Ask one of those who may; the message names them.",
+    },
+    Code {
+        code: "CS-SECOND-PERSON",
+        title: "an approval by somebody else is missing",
+        meaning: "The environment, or its protection in GitLab, asks for the yes of a second person who may deploy there. The own yes of who asked, a reaction and a label do not count.",
+        todo: "Let somebody else who may deploy there write `/countersign approve` in the thread.",
+    },
+    Code {
+        code: "CS-HALTED",
+        title: "all promotions are halted",
+        meaning: "The operator's halt switch (`halt_file`) is on: nothing is begun, and what goes on stops before its next step.",
+        todo: "Wait until the halt is lifted, then write the command again.",
+    },
+    Code {
+        code: "CS-FROZEN",
+        title: "the environment is frozen",
+        meaning: "The configuration has a freeze for the environment, with its reason, and it is that time.",
+        todo: "Write the command again after the freeze.",
+    },
+    Code {
+        code: "CS-LOCKED",
+        title: "another promotion holds the environment",
+        meaning: "One promotion at a time goes to an environment. The message names who asked for the other one; it ends by itself, whatever happens.",
+        todo: "Write the command again when the other one has ended.",
+    },
+    Code {
+        code: "CS-EXPIRED",
+        title: "it came too late",
+        meaning: "A command is carried out within 15 minutes or not at all, and a promotion that waits for an approval or does not get done ends by itself (`approval_age`, `converge_within`).",
+        todo: "Write the command again if it is still wanted.",
+    },
+    Code {
+        code: "CS-CHANGED",
+        title: "something changed since it was accepted",
+        meaning: "A command and its approval are bound to one digest, one commit, one rule and the words that were written. One of these is another one now.",
+        todo: "Look at what changed; if the promotion is still wanted, write the command again.",
+    },
+    Code {
+        code: "CS-NOT-STAGED",
+        title: "it has not been where it must be before",
+        meaning: "The environment takes only a digest that was promoted to the environment before it (`after`) and arrived there, and Countersign's record has no such promotion of exactly this digest.",
+        todo: "Promote it to the environment before, then write the command again.",
+    },
+    Code {
+        code: "CS-NO-ACTION",
+        title: "nothing can be promoted there",
+        meaning: "The configuration gives the environment no `actions`, so that a promotion would do nothing.",
+        todo: "Let the operator of Countersign configure what a promotion to the environment does.",
+    },
+    Code {
+        code: "CS-STEP",
+        title: "a step was refused",
+        meaning: "A registry or GitLab refused an action of the promotion for good: trying again would change nothing. What was done before it stays done, and the message says what was not.",
+        todo: "Put right what refused it, then write the command again.",
+    },
+    Code {
+        code: "CS-DRIFT",
+        title: "something else runs than was promoted",
+        meaning: "After a promotion that arrived, the environment's tag or GitLab's newest deployment names something else. Somebody changed it without Countersign.",
+        todo: "Find out who changed it. Promote what should run there once more, or roll back on record.",
+    },
+    Code {
         code: "CS-REG-AUTH",
         title: "the registry refused Countersign's login",
         meaning: "The registry answered 401 or 403 to Countersign. Nothing could be checked; this is no statement about the image.",
@@ -191,6 +257,11 @@ pub const CODES: &[Code] = &[
 /// What completes "Blocked:" for a code.
 pub(super) fn title(code: &str) -> &'static str {
     CODES.iter().find(|page| page.code == code).map_or("a check did not pass", |page| page.title)
+}
+
+/// What to do, for a code alone.
+pub(super) fn todo(code: &str) -> &'static str {
+    CODES.iter().find(|page| page.code == code).map_or("Write the command again if it is still wanted.", |page| page.todo)
 }
 
 /// The catalogue as Markdown, one section a code, for the documentation.

@@ -22,7 +22,21 @@ pub struct Explained {
 impl Words {
     /// Explains a problem of this subject.
     pub fn explain(&self, problem: &Problem, subject: &Subject) -> Explained {
-        let (template, values) = Case { subject }.of(problem);
+        let release = match &subject.question.about {
+            About::Release { tag } => Some(tag.as_str()),
+            About::Image { tag, .. } => tag.as_deref(),
+            About::Pipeline { .. } => None,
+        };
+        self.in_two(Case { project_url: subject.project_url.as_deref(), release }.of(problem), problem.code(), title(problem))
+    }
+
+    /// Explains a problem whose subject is not at hand: without links.
+    pub(super) fn explain_alone(&self, problem: &Problem) -> Explained {
+        self.in_two(Case { project_url: None, release: None }.of(problem), problem.code(), title(problem))
+    }
+
+    /// A template of two lines: what is, and what to do.
+    pub(super) fn in_two(&self, (template, values): Sentence, code: &'static str, title: &'static str) -> Explained {
         let split = |text: &str| match text.split_once('\n') {
             Some((headline, next)) => (headline.to_owned(), next.to_owned()),
             None => (text.to_owned(), String::new()),
@@ -30,12 +44,7 @@ impl Words {
         let said = self.say(template, &values);
         let (headline, next_step) = split(said.markdown());
         let (plain_headline, plain_next_step) = split(said.plain());
-        Explained {
-            code: problem.code(),
-            title: title(problem),
-            headline: Phrase::new(headline, plain_headline),
-            next_step: Phrase::new(next_step, plain_next_step),
-        }
+        Explained { code, title, headline: Phrase::new(headline, plain_headline), next_step: Phrase::new(next_step, plain_next_step) }
     }
 }
 
@@ -101,7 +110,7 @@ fn unavailable_title(why: &Why) -> &'static str {
     }
 }
 
-fn service(service: Service) -> Phrase {
+pub(super) fn service(service: Service) -> Phrase {
     Phrase::own(match service {
         Service::Gitlab => "GitLab",
         Service::Registry => "The registry",
@@ -111,15 +120,17 @@ fn service(service: Service) -> Phrase {
 }
 
 /// A template and what it is filled with.
-type Sentence = (&'static str, Values);
+pub(super) type Sentence = (&'static str, Values);
 
-fn sentence<const N: usize>(template: &'static str, values: [(&'static str, Phrase); N]) -> Sentence {
+pub(super) fn sentence<const N: usize>(template: &'static str, values: [(&'static str, Phrase); N]) -> Sentence {
     (template, Values::from(values))
 }
 
-/// A problem of one subject.
+/// A problem, and where it is from.
 struct Case<'a> {
-    subject: &'a Subject,
+    project_url: Option<&'a str>,
+    /// The tag that was asked about.
+    release: Option<&'a str>,
 }
 
 impl Case<'_> {
@@ -271,7 +282,7 @@ impl Case<'_> {
     }
 
     fn pipeline(&self, id: PipelineId) -> Phrase {
-        Phrase::pipeline(id, self.subject.project_url.as_deref())
+        Phrase::pipeline(id, self.project_url)
     }
 
     fn pipeline_or(&self, id: Option<PipelineId>, otherwise: &'static str) -> Phrase {
@@ -280,12 +291,7 @@ impl Case<'_> {
 
     /// What was to be released: the tag that is told, else that of the question.
     fn release(&self, tag: Option<&str>) -> Phrase {
-        let asked = match &self.subject.question.about {
-            About::Release { tag } => Some(tag.as_str()),
-            About::Image { tag, .. } => tag.as_deref(),
-            About::Pipeline { .. } => None,
-        };
-        tag.or(asked).map_or(Phrase::own("the commit"), Phrase::name)
+        tag.or(self.release).map_or(Phrase::own("the commit"), Phrase::name)
     }
 }
 
@@ -317,7 +323,7 @@ fn unavailable(what: &str, why: &Why) -> Sentence {
 }
 
 /// A repository as it is shown in notes: registry host names stay out of them.
-fn without_registry(repository: &str) -> &str {
+pub(super) fn without_registry(repository: &str) -> &str {
     repository.split_once('/').map_or(repository, |(_, path)| path)
 }
 

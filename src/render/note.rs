@@ -3,19 +3,14 @@
 use serde::Serialize;
 
 use super::phrase::Phrase;
-use super::story::{CheckRow, Place, PlatformRow, Row, check_row, platform_rows, shell_image, time, waits};
+use super::story::{CheckRow, Place, PlatformRow, Table, check_row, platform_rows, shell_image, time, waits};
 use super::template::Values;
-use super::{Audience, Explained, Words, safe};
+use super::{Arrived, Audience, Explained, Words, safe};
 use crate::model::gitlab::MergeRequestIid;
 use crate::verdict::{CheckOutcome, Finding, Outcome, Verdict};
 
 /// Rows of a visible table; everything beyond is in the folded part.
 const MAX_VISIBLE_ROWS: usize = 8;
-
-#[derive(Serialize)]
-struct Rows {
-    rows: Vec<Row>,
-}
 
 #[derive(Serialize)]
 struct Warnings {
@@ -39,6 +34,9 @@ struct Checks {
     blocks: Vec<Phrase>,
 }
 
+/// Who reads it, and what the environments run.
+type Around<'a> = (Audience, &'a [Arrived<'a>]);
+
 /// How a section's first line is marked.
 #[derive(Clone, Copy)]
 struct Mark {
@@ -53,17 +51,20 @@ const BOLD: Mark = Mark { open: "**", close: "**" };
 impl Words {
     /// The one note of a merge request that is rewritten in place. It names no time of looking, so that it changes only when
     /// something else did. One section a verdict.
-    pub fn sticky_note(&self, merge_request: MergeRequestIid, verdicts: &[Verdict], audience: Audience) -> String {
+    ///
+    /// `arrived` is what the record knows of the environments, in the order of promotion.
+    pub fn sticky_note(&self, merge_request: MergeRequestIid, verdicts: &[Verdict], audience: Audience, arrived: &[Arrived<'_>]) -> String {
         let marker = self.block("note/marker", &Values::from([("iid", Phrase::number(merge_request.0))]));
         let place = Place::Note(Some(merge_request));
         let body = match verdicts {
-            [verdict] => self.section(verdict, HEADING, place, audience),
+            [verdict] => self.section(verdict, HEADING, place, (audience, arrived)),
             several => {
-                let sections = several.iter().map(|verdict| self.section(verdict, SUBHEADING, place, audience));
+                let sections = several.iter().map(|verdict| self.section(verdict, SUBHEADING, place, (audience, arrived)));
                 std::iter::once(self.count(several)).chain(sections).collect::<Vec<_>>().join("\n\n")
             }
         };
-        safe(format!("{marker}\n{body}\n"))
+        let next = self.next_promotion(verdicts, arrived).map(|next| format!("\n\n{next}")).unwrap_or_default();
+        safe(format!("{marker}\n{body}{next}\n"))
     }
 
     /// The answer to `verify`, in the thread of a merge request.
@@ -71,7 +72,7 @@ impl Words {
         let place = Place::Note(Some(merge_request));
         let sections = verdicts.iter().map(|verdict| {
             let checked = self.block("note/checked-at", &Values::from([("time", time(verdict.as_of))]));
-            format!("{}\n\n{checked}", self.section(verdict, BOLD, place, audience))
+            format!("{}\n\n{checked}", self.section(verdict, BOLD, place, (audience, &[])))
         });
         safe(sections.collect::<Vec<_>>().join("\n\n---\n\n") + "\n")
     }
@@ -82,14 +83,19 @@ impl Words {
     }
 
     /// One verdict: the word of it and what to do, what is known, and all checks folded.
-    fn section(&self, verdict: &Verdict, mark: Mark, place: Place, audience: Audience) -> String {
+    fn section(&self, verdict: &Verdict, mark: Mark, place: Place, (audience, arrived): Around<'_>) -> String {
         let mut blocks = vec![self.opening(verdict, mark)];
+        let still = self.still_running(arrived);
+        if verdict.outcome != Outcome::Passed && !still.markdown().is_empty() {
+            blocks.push(still.markdown().to_owned());
+        }
         let warnings = self.warnings(verdict, audience);
         if !warnings.is_empty() {
             blocks.push(self.block("note/warnings", &Warnings { warnings }));
         }
         if verdict.outcome == Outcome::Passed {
-            blocks.push(self.block("note/rows", &Rows { rows: self.rows(verdict, place, audience) }));
+            let rows = self.rows(verdict, place, audience).into_iter().chain(self.environments_row(verdict, arrived)).collect();
+            blocks.push(self.block("note/rows", &Table { rows }));
         } else {
             let failed = verdict.findings.iter().filter(|finding| stands_in_the_way(finding));
             let checks: Vec<_> = failed.take(MAX_VISIBLE_ROWS).map(|finding| check_row(finding, verdict, audience)).collect();
@@ -122,7 +128,7 @@ impl Words {
         ])
     }
 
-    fn warnings(&self, verdict: &Verdict, audience: Audience) -> Vec<Phrase> {
+    pub(super) fn warnings(&self, verdict: &Verdict, audience: Audience) -> Vec<Phrase> {
         let warned = verdict.findings.iter().filter(|finding| finding.outcome == CheckOutcome::Warned);
         warned.map(|finding| self.warning(finding, verdict, audience)).collect()
     }
@@ -145,7 +151,7 @@ impl Words {
         let mut blocks = vec![];
         let rows = if verdict.outcome == Outcome::Passed { vec![] } else { self.rows(verdict, place, audience) };
         if !rows.is_empty() {
-            blocks.push(self.say("note/rows", &Rows { rows }));
+            blocks.push(self.say("note/rows", &Table { rows }));
         }
         if let Some(image) = &verdict.image {
             let image = Phrase::argument(&shell_image(image, audience));

@@ -168,6 +168,28 @@ impl Phrase {
         Self::new(join(Self::markdown), join(Self::plain))
     }
 
+    /// This as a sentence begins: a letter of ours becomes a capital one, a name stays.
+    pub(super) fn capital(self) -> Self {
+        let capital = |text: &str| match text.chars().next() {
+            Some(first) if first.is_ascii_lowercase() => format!("{}{}", first.to_ascii_uppercase(), &text[1..]),
+            Some(_) | None => text.to_owned(),
+        };
+        // Decided by the Markdown, where a name begins with a mark.
+        if self.markdown.starts_with('`') { self } else { Self::new(capital(&self.markdown), capital(&self.plain)) }
+    }
+
+    /// `a or b`.
+    pub(super) fn either(items: &[Self]) -> Self {
+        let join = |form: fn(&Self) -> &str| items.iter().map(form).collect::<Vec<_>>().join(" or ");
+        Self::new(join(Self::markdown), join(Self::plain))
+    }
+
+    /// `a b`: sentences after each other.
+    pub(super) fn sentences(items: &[Self]) -> Self {
+        let join = |form: fn(&Self) -> &str| items.iter().map(form).collect::<Vec<_>>().join(" ");
+        Self::new(join(Self::markdown), join(Self::plain))
+    }
+
     /// A value that a check expected or found. Digests in it are shortened.
     pub(super) fn value(text: &str) -> Self {
         Self::name(&shorten(text))
@@ -191,7 +213,7 @@ pub(super) fn shorten_both(one: &str, other: &str) -> (String, String) {
 }
 
 /// Shortens each whole digest in a text.
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     const WHOLE: usize = "sha256:".len() + 64;
     let mut out = String::new();
     let mut rest = text;

@@ -1,13 +1,29 @@
 //! What is said about promotions: the preview, a refusal, the end, what runs where.
+//!
+//! People are named and not mentioned: whoever asked reads the thread anyway.
 
-use super::inert::quoted;
-use super::{Audience, Words, safe};
+mod act;
+mod answer;
+mod bar;
+mod end;
+mod preview;
+mod recorded;
+mod standing;
+
+use serde::Serialize;
+
+use super::phrase::Phrase;
+use super::story::time;
+use super::template::Values;
+use super::{Audience, Words};
+use crate::commands::PREFIX;
 use crate::model::environment::Environment;
 use crate::model::gitlab::{CommitSha, CommitsBetween};
-use crate::model::promotion::{Direction, Ending, Person, Standing};
-use crate::model::{PinnedImage, Timestamp};
+use crate::model::promotion::{Direction, Person, Standing};
+use crate::model::{EnvironmentName, PinnedImage, Timestamp};
 use crate::verdict::promotion::{Bar, Weighed};
 use crate::verdict::{Looked, Verdict};
+use recorded::{recorded, recorded_without};
 
 /// What would be done, is about to be done, or was refused.
 #[derive(Debug, Clone)]
@@ -15,6 +31,8 @@ pub struct Preview<'a> {
     pub stage: Stage,
     pub direction: Direction,
     pub environment: &'a Environment,
+    /// The environment that comes before, if one does.
+    pub before: Option<&'a Environment>,
     /// The Git tag.
     pub release: &'a str,
     pub commit: Option<&'a CommitSha>,
@@ -24,10 +42,10 @@ pub struct Preview<'a> {
     pub verdicts: &'a [Verdict],
     /// What was promoted there last and arrived.
     pub runs: Option<&'a Standing>,
-    /// From what runs now to what would run; `Absent` where that was not asked.
+    /// From what runs now to what would run, for a rollback the other way round; `Absent` where that was not asked.
     pub between: &'a Looked<CommitsBetween>,
     pub weighed: &'a Weighed,
-    /// Who may deploy there, in words.
+    /// Who may deploy there, in words; empty if that is not known.
     pub who: &'a str,
     /// For a rollback: when this was there last.
     pub last_there: Option<Timestamp>,
@@ -55,6 +73,14 @@ pub struct EnvironmentStatus<'a> {
     /// What was promoted there last and arrived.
     pub runs: Option<Standing>,
     pub open: Option<Standing>,
+}
+
+/// One environment with what arrived there, for the release section and the sticky note.
+#[derive(Debug, Clone)]
+pub struct Arrived<'a> {
+    pub environment: &'a Environment,
+    /// Newest first: the first is what runs there as far as we know.
+    pub runs: Vec<Standing>,
 }
 
 /// Answers to `approve` and `cancel`, and why there is nothing to promote.
@@ -96,69 +122,80 @@ pub enum PromotionAnswer<'a> {
     },
 }
 
+/// A list of lines of ours.
+#[derive(Serialize)]
+struct Lines {
+    lines: Vec<Phrase>,
+}
+
 impl Words {
-    pub fn promotion_preview(&self, preview: &Preview<'_>) -> String {
-        let what = match preview.stage {
-            Stage::DryRun => "Preview: nothing is promoted",
-            Stage::Begins => "Promoting",
-            Stage::Waits => "Waits for an approval by somebody else: `/countersign approve`",
-            Stage::Refused => "Nothing was promoted",
-        };
-        let bars: Vec<String> = preview.weighed.bars.iter().map(|bar| format!("- {} {}", bar.code(), self.promotion_reason(bar))).collect();
-        let (environment, release) = (quoted(&preview.environment.name.0), quoted(preview.release));
-        let images: Vec<String> = preview.images.iter().map(|(_, image)| format!("`{}`", image.digest)).collect();
-        safe(format!("**{what}** {environment} {release}\n\n{}\n\n{}\n", images.join("\n"), bars.join("\n")))
-    }
-
-    /// Why it stopped, in one sentence for the record and for people.
-    pub fn promotion_reason(&self, bar: &Bar) -> String {
-        quoted(&format!("{bar:?}"))
-    }
-
-    /// The later word in the thread; `runs` is what runs there now as far as we know.
-    pub fn promotion_end(&self, standing: &Standing, runs: Option<&Standing>, audience: Audience) -> String {
-        let _ = (runs, audience);
-        let name = quoted(&standing.promotion.environment.name.0);
-        let digests: Vec<String> = standing.promotion.images.iter().map(|(_, image)| format!("`{}`", image.digest)).collect();
-        let text = match &standing.ended {
-            Some((Ending::Promoted, _)) => format!("{name} now runs {}", digests.join(", ")),
-            Some((Ending::Stopped { code, reason }, _)) => format!("Stopped, {code}: {reason}"),
-            Some((Ending::NotConverged { reason }, _)) => format!("Not converged: {}", quoted(reason)),
-            Some((Ending::Cancelled { by }, _)) => format!("Cancelled by {}", quoted(&by.username)),
-            None => String::new(),
-        };
-        safe(text + "\n")
-    }
-
-    pub fn promotion_answer(&self, answer: &PromotionAnswer<'_>) -> String {
-        safe(match answer {
-            PromotionAnswer::NoEnvironment { name, known } => {
-                format!("There is no environment {}; there are {}\n", quoted(name), quoted(&known.join(", ")))
+    /// A release's images by digest: `sha256:…`, or each with its short name where there are several.
+    fn digests(&self, images: &[(String, PinnedImage)]) -> Phrase {
+        match images {
+            [(_, image)] => Phrase::digest(&image.digest),
+            several => {
+                let named = |(name, image): &(String, PinnedImage)| {
+                    let values = [("name", Phrase::name(name)), ("digest", Phrase::digest(&image.digest))];
+                    self.say("promotion/named-digest", &Values::from(values))
+                };
+                Phrase::list(&several.iter().map(named).collect::<Vec<_>>())
             }
-            PromotionAnswer::SeveralReleases { releases } => format!("Say which: {}\n", quoted(&releases.join(", "))),
-            PromotionAnswer::NothingToRollBackTo { environment } => format!("Nothing to roll back to in {}\n", quoted(environment)),
-            PromotionAnswer::NothingOpen => "No open promotion was asked for in this thread\n".into(),
-            PromotionAnswer::Approved { by, .. } => format!("Approved by {}\n", quoted(&by.username)),
-            PromotionAnswer::ApprovalRefused { bar, .. } => format!("No approval, {}: {}\n", bar.code(), self.promotion_reason(bar)),
-            PromotionAnswer::Cancelled { .. } => "Cancelled\n".into(),
-            PromotionAnswer::CancelRefused { bar, .. } => format!("Not cancelled, {}: {}\n", bar.code(), self.promotion_reason(bar)),
-            PromotionAnswer::TooLateToCancel { .. } => "Too late to cancel\n".into(),
-        })
+        }
     }
 
-    /// The answer to `status`.
-    pub fn environments(&self, environments: &[EnvironmentStatus<'_>], now: Timestamp) -> String {
-        let _ = now;
-        let row = |status: &EnvironmentStatus<'_>| {
-            let runs = status.runs.as_ref().map_or("nothing".into(), |standing| quoted(&standing.promotion.release));
-            format!("- {}: {runs}", quoted(&status.environment.name.0))
+    /// What an environment runs as far as we know, and that nothing of this changed it.
+    fn still_runs(&self, environment: &EnvironmentName, runs: Option<&Standing>) -> Phrase {
+        let environment = ("environment", Phrase::name(&environment.0));
+        match runs.and_then(|standing| Some((standing, standing.promoted_at()?))) {
+            Some((standing, since)) => {
+                let values = [
+                    environment,
+                    ("release", Phrase::name(&standing.promotion.release)),
+                    ("digests", self.digests(&standing.promotion.images)),
+                    ("since", time(since)),
+                ];
+                self.say("promotion/still-runs", &Values::from(values))
+            }
+            None => self.say("promotion/runs-nothing", &Values::from([environment])),
+        }
+    }
+
+    /// Who may, of the words that facts and configuration have for it. Names in them come from outside.
+    fn who(&self, words: &str) -> Phrase {
+        let part = |text: &str| {
+            for (word, shown) in [("the role ", "promotion/who-role"), ("group ", "promotion/who-group")] {
+                if let Some(name) = text.strip_prefix(word) {
+                    return self.say(shown, &Values::from([("name", Phrase::name(name))]));
+                }
+            }
+            match text {
+                "administrators" => Phrase::own("administrators"),
+                "nobody" => Phrase::own("nobody"),
+                other => Phrase::name(other),
+            }
         };
-        safe(environments.iter().map(row).collect::<Vec<_>>().join("\n") + "\n")
+        let any_of = |text: &str| {
+            let parts: Vec<_> = text.split(" or ").map(part).collect();
+            Phrase::either(&parts)
+        };
+        match words.split_once(" in ") {
+            Some((role, groups)) if role.starts_with("the role ") => {
+                self.say("promotion/who-in", &Values::from([("role", part(role)), ("groups", any_of(groups))]))
+            }
+            Some(_) | None => any_of(words),
+        }
     }
+}
 
-    /// CS-DRIFT, in the thread of the promotion it contradicts.
-    pub fn drift(&self, bar: &Bar, standing: &Standing) -> String {
-        let _ = standing;
-        safe(format!("{}: {}\n", bar.code(), self.promotion_reason(bar)))
+/// A command of ours with names in it, to be copied.
+fn command(verb: &str, names: &[&str]) -> Phrase {
+    let words = [PREFIX, verb].iter().chain(names).copied().collect::<Vec<_>>().join(" ");
+    Phrase::name(&words)
+}
+
+fn verb(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Promote => "promote",
+        Direction::Rollback => "rollback",
     }
 }

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::note::explained_values;
 use super::phrase::Phrase;
-use super::story::{Place, Row, waits};
+use super::story::{Place, Table, waits};
 use super::template::Values;
-use super::{Audience, Words, safe};
+use super::{Arrived, Audience, Words, safe};
 use crate::verdict::{Outcome, Verdict};
 
 #[derive(Serialize)]
@@ -15,19 +15,15 @@ struct Section {
     images: Vec<Phrase>,
 }
 
-#[derive(Serialize)]
-struct Rows {
-    rows: Vec<Row>,
-}
-
 impl Words {
     /// The section between its two markers, both included. The same verdicts give the same bytes: it names no time of looking.
     ///
-    /// It shows whole references with their registry, whoever reads it: that is what a release publishes.
-    pub fn release_section(&self, verdicts: &[Verdict]) -> String {
+    /// It shows whole references with their registry, whoever reads it: that is what a release publishes. `arrived` is what the record knows of
+    /// the environments, in the order of promotion.
+    pub fn release_section(&self, verdicts: &[Verdict], arrived: &[Arrived<'_>]) -> String {
         let heading = if verdicts.len() == 1 { "Shipped image" } else { "Shipped images" };
         let image = |verdict: &Verdict| {
-            let told = self.shipped(verdict);
+            let told = self.shipped(verdict, arrived);
             if verdicts.len() == 1 {
                 return told;
             }
@@ -40,7 +36,7 @@ impl Words {
         safe(self.block("release/section", &Section { heading: Phrase::own(heading), images }))
     }
 
-    fn shipped(&self, verdict: &Verdict) -> Phrase {
+    fn shipped(&self, verdict: &Verdict, arrived: &[Arrived<'_>]) -> Phrase {
         let mut blocks = vec![];
         match (self.explained(verdict), &verdict.image) {
             (Some(explained), _) => {
@@ -53,7 +49,8 @@ impl Words {
             }
             (None, Some(image)) => {
                 blocks.push(self.block("release/passed", &Values::from([("reference", Phrase::reference(image))])));
-                blocks.push(self.block("note/rows", &Rows { rows: self.rows(verdict, Place::Release, Audience::Members) }));
+                let rows = self.rows(verdict, Place::Release, Audience::Members).into_iter().chain(self.promoted_row(verdict, arrived));
+                blocks.push(self.block("note/rows", &Table { rows: rows.collect() }));
                 blocks.push(self.block("release/tally", &Values::from([("tally", self.tally(verdict))])));
                 if let Some(block) = self.check_it_yourself(verdict, Audience::Members) {
                     blocks.push(self.block("release/folded", &Values::from([("block", block)])));

@@ -21,6 +21,18 @@ pub(super) struct Row {
     value: Phrase,
 }
 
+impl Row {
+    pub(super) fn new(label: &'static str, value: Phrase) -> Self {
+        Self { label: Phrase::own(label), value }
+    }
+}
+
+/// A table of such rows.
+#[derive(Serialize)]
+pub(super) struct Table {
+    pub rows: Vec<Row>,
+}
+
 /// A row of the table of checks.
 #[derive(Serialize)]
 pub(super) struct CheckRow {
@@ -201,7 +213,7 @@ impl Words {
     /// What is known of the commit, the merge requests, the build, the signer, the base image, the provenance and the tests.
     pub(super) fn rows(&self, verdict: &Verdict, place: Place, audience: Audience) -> Vec<Row> {
         let subject = &verdict.subject;
-        let row = |label: &'static str, value: Phrase| Row { label: Phrase::own(label), value };
+        let row = Row::new;
         let mut rows = vec![];
         if let (Some(image), Place::Note(_)) = (&verdict.image, place) {
             rows.push(row("Digest", Phrase::digest(&image.digest)));
@@ -237,7 +249,7 @@ impl Words {
         rows
     }
 
-    fn base_image(&self, seen: &BaseSeen, audience: Audience) -> Phrase {
+    pub(super) fn base_image(&self, seen: &BaseSeen, audience: Audience) -> Phrase {
         let base = &seen.base;
         let mut told = match &base.name {
             Some(name) => {

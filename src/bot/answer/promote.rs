@@ -146,6 +146,7 @@ impl Bot {
             stage,
             direction: case.direction,
             environment: case.environment,
+            before: case.environment.after.as_ref().and_then(|before| rule.environments.iter().find(|known| known.name == *before)),
             release: &found.release,
             commit,
             images: &images,

@@ -18,6 +18,6 @@ impl Bot {
             let known = rule.environments.iter().map(|environment| environment.name.0.as_str()).collect();
             return Ok(Answer::no(self.words.promotion_answer(&PromotionAnswer::NoEnvironment { name, known })));
         }
-        Ok(Answer::of(self.words.environments(&told, Timestamp::now()), Emoji::WhiteCheckMark))
+        Ok(Answer::of(self.words.environments(&told, &self.looks.halted().await, Timestamp::now()), Emoji::WhiteCheckMark))
     }
 }

@@ -1,0 +1,120 @@
+//! What a promotion does, in words: before, and after.
+
+use super::super::phrase::Phrase;
+use super::super::story::time;
+use super::super::template::Values;
+use super::super::{Audience, Words};
+use crate::model::Repository;
+use crate::model::environment::{Action, Carrier};
+use crate::model::gitlab::GitRef;
+use crate::model::promotion::{Act, Left, Standing, StepStanding};
+
+impl Words {
+    /// An action of the configuration, for this many images.
+    pub(super) fn action(&self, action: &Action, images: usize, audience: Audience) -> Phrase {
+        let image = ("image", Phrase::own(if images == 1 { "the image" } else { "each image" }));
+        match action {
+            Action::Retag { tag } => self.say("promotion/retag", &Values::from([image, ("tag", Phrase::name(tag))])),
+            Action::Copy { to, tag } => self.copy(image, shown(&to.0, audience), tag.as_deref()),
+            Action::PlayJob { job, values } => self.play(job, values.carrier, &Phrase::name(&values.image)),
+            Action::StartPipeline { branch, values } => {
+                let on = branch.as_deref().map_or(Phrase::own("the release's tag"), Phrase::name);
+                self.start(on, values.carrier, &Phrase::name(&values.image))
+            }
+            Action::Deployment => Phrase::own("Record a deployment in GitLab"),
+            Action::Attest => self.say("promotion/attest", &Values::from([image])),
+        }
+    }
+
+    /// A step of a plan.
+    fn act(&self, act: &Act, audience: Audience) -> Phrase {
+        let image = |image: &crate::model::PinnedImage| ("image", Phrase::name(&image.repository.path));
+        let named = |values: &[(String, String)]| Phrase::list(&values.iter().map(|(name, _)| Phrase::name(name)).collect::<Vec<_>>());
+        match act {
+            Act::Retag { image: what, tag } => self.say("promotion/retag", &Values::from([image(what), ("tag", Phrase::name(tag))])),
+            Act::Copy { image: what, to, tag } => self.copy(image(what), repository(to, audience), tag.as_deref()),
+            Act::PlayJob { job, carrier, values, .. } => self.play(job, *carrier, &named(values)),
+            Act::StartPipeline { git_ref, carrier, values } => {
+                let on = match git_ref {
+                    GitRef::Tag(_) => Phrase::own("the release's tag"),
+                    GitRef::Branch(name) => Phrase::name(name),
+                };
+                self.start(on, *carrier, &named(values))
+            }
+            Act::Deployment { .. } => Phrase::own("Record a deployment in GitLab"),
+            Act::Attest { image: what, .. } => self.say("promotion/attest", &Values::from([image(what)])),
+        }
+    }
+
+    fn copy(&self, image: (&'static str, Phrase), to: Phrase, tag: Option<&str>) -> Phrase {
+        match tag {
+            Some(tag) => self.say("promotion/copy-tagged", &Values::from([image, ("to", to), ("tag", Phrase::name(tag))])),
+            None => self.say("promotion/copy", &Values::from([image, ("to", to)])),
+        }
+    }
+
+    fn play(&self, job: &str, carrier: Carrier, values: &Phrase) -> Phrase {
+        let values = [("job", Phrase::name(job)), ("carrier", carried_by(carrier)), ("values", values.clone())];
+        self.say("promotion/play-job", &Values::from(values))
+    }
+
+    fn start(&self, on: Phrase, carrier: Carrier, values: &Phrase) -> Phrase {
+        let values = [("on", on), ("carrier", carried_by(carrier)), ("values", values.clone())];
+        self.say("promotion/start-pipeline", &Values::from(values))
+    }
+
+    /// Every step of a promotion with what became of it.
+    pub(super) fn steps(&self, standing: &Standing, audience: Audience) -> Vec<Phrase> {
+        standing.steps.iter().map(|step| self.step(step, audience)).collect()
+    }
+
+    fn step(&self, step: &StepStanding, audience: Audience) -> Phrase {
+        let act = ("act", self.act(&step.act, audience));
+        match (&step.did, step.began) {
+            (Some((left, at)), _) => {
+                let values = [act, ("left", self.left(left)), ("at", time(*at))];
+                self.say("promotion/step-done", &Values::from(values))
+            }
+            (None, Some(at)) => self.say("promotion/step-begun", &Values::from([act, ("at", time(at))])),
+            (None, None) => self.say("promotion/step-not-done", &Values::from([act])),
+        }
+    }
+
+    fn left(&self, left: &Left) -> Phrase {
+        let numbered = |template, id: u64| self.say(template, &Values::from([("id", Phrase::name(&format!("#{id}")))]));
+        match left {
+            Left::Tagged { before: Some(before) } => self.say("promotion/left-tagged", &Values::from([("before", Phrase::digest(before))])),
+            Left::Tagged { before: None } => Phrase::own("the tag is new"),
+            Left::Copied { evidence } => {
+                let count = Phrase::number(u64::try_from(*evidence).unwrap_or(u64::MAX));
+                let template = if *evidence == 1 { "promotion/left-copied-one" } else { "promotion/left-copied" };
+                self.say(template, &Values::from([("count", count)]))
+            }
+            Left::Job { id } => numbered("promotion/left-job", id.0),
+            Left::Pipeline { id } => numbered("promotion/left-pipeline", id.0),
+            Left::Deployment { id } => numbered("promotion/left-deployment", id.0),
+            Left::Attested { attestation } => {
+                self.say("promotion/left-attested", &Values::from([("attestation", Phrase::digest(attestation))]))
+            }
+        }
+    }
+}
+
+fn carried_by(carrier: Carrier) -> Phrase {
+    Phrase::own(match carrier {
+        Carrier::Variables => "variable",
+        Carrier::Inputs => "input",
+    })
+}
+
+fn repository(repository: &Repository, audience: Audience) -> Phrase {
+    shown(&repository.to_string(), audience)
+}
+
+/// A repository, without its registry where not everybody may know that.
+fn shown(repository: &str, audience: Audience) -> Phrase {
+    match audience {
+        Audience::Members => Phrase::name(repository),
+        Audience::Everyone => Phrase::name(super::super::explain::without_registry(repository)),
+    }
+}

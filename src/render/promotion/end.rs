@@ -1,0 +1,146 @@
+//! How a promotion ended, and that something else runs than was promoted.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::super::phrase::Phrase;
+use super::super::story::time;
+use super::super::template::Values;
+use super::super::{Audience, Explained, Words, codes, safe};
+use super::{Lines, command, recorded, recorded_without, verb};
+use crate::model::environment::Action;
+use crate::model::promotion::{Act, Direction, Ending, Promotion, Standing};
+use crate::verdict::promotion::Bar;
+
+/// Its steps, folded.
+#[derive(Serialize)]
+struct Steps {
+    lines: Vec<Phrase>,
+}
+
+impl Words {
+    /// The later word in the thread; `runs` is what runs there now as far as we know.
+    pub fn promotion_end(&self, standing: &Standing, runs: Option<&Standing>, audience: Audience) -> String {
+        let promotion = &standing.promotion;
+        let told = |reason: &str| match audience {
+            Audience::Members => recorded(reason),
+            Audience::Everyone => recorded_without(reason, &hosts(standing)),
+        };
+        let mut values = self.ended_values(standing, runs);
+        let blocks = match &standing.ended {
+            Some((Ending::Promoted, at)) => {
+                values.extend([("at", time(*at)), ("by", self.by(standing))]);
+                let template = match promotion.direction {
+                    Direction::Promote => "promotion/promoted",
+                    Direction::Rollback => "promotion/rolled-back",
+                };
+                vec![self.block(template, &values), self.folded_steps(standing, audience)]
+            }
+            Some((Ending::Stopped { code, reason }, _)) => {
+                let (title, todo) = (codes::title(code), codes::todo(code));
+                values.extend([("title", Phrase::own(title)), ("reason", told(reason).capital()), ("next_step", Phrase::own(todo))]);
+                if standing.has_begun() {
+                    let lines = Lines { lines: self.steps(standing, audience) };
+                    vec![self.block("promotion/stopped-midway", &values), self.block("promotion/steps", &lines), self.ran(standing, runs)]
+                } else {
+                    vec![self.block("promotion/stopped", &values)]
+                }
+            }
+            Some((Ending::NotConverged { reason }, _)) => {
+                values.insert("reason", told(reason).capital());
+                vec![self.block("promotion/not-converged", &values), self.ran(standing, runs), self.folded_steps(standing, audience)]
+            }
+            Some((Ending::Cancelled { by }, _)) => {
+                values.insert("by", Phrase::name(&by.username));
+                vec![self.block("promotion/cancelled", &values)]
+            }
+            None => vec![self.block("promotion/open", &values)],
+        };
+        safe(blocks.join("\n\n") + "\n")
+    }
+
+    fn ended_values(&self, standing: &Standing, runs: Option<&Standing>) -> Values {
+        let Promotion { environment, release, images, direction, .. } = &standing.promotion;
+        let shared = [("environment", Phrase::name(&environment.name.0)), ("release", Phrase::name(release))];
+        let mut values = Values::from(shared);
+        let what = match direction {
+            Direction::Promote => "promotion/what",
+            Direction::Rollback => "promotion/what-rollback",
+        };
+        let what = self.say(what, &values);
+        values.extend([
+            ("what", what),
+            ("digests", self.digests(images)),
+            ("runs", self.still_runs(&environment.name, runs)),
+            ("command", command(verb(*direction), &[&environment.name.0, release])),
+            ("rollback", command("rollback", &[&environment.name.0])),
+        ]);
+        values
+    }
+
+    /// Who asked, and who approved.
+    fn by(&self, standing: &Standing) -> Phrase {
+        let by = ("by", Phrase::name(&standing.promotion.requested_by.username));
+        if standing.approvals.is_empty() {
+            return by.1;
+        }
+        let approvers: Vec<_> = standing.approvals.iter().map(|(person, _)| Phrase::name(&person.username)).collect();
+        self.say("promotion/by-approved", &Values::from([by, ("approvers", Phrase::list(&approvers))]))
+    }
+
+    fn folded_steps(&self, standing: &Standing, audience: Audience) -> String {
+        self.block("promotion/folded-steps", &Steps { lines: self.steps(standing, audience) })
+    }
+
+    /// What ran before something was changed, and the way back there.
+    fn ran(&self, standing: &Standing, runs: Option<&Standing>) -> String {
+        let environment = &standing.promotion.environment.name;
+        let name = ("environment", Phrase::name(&environment.0));
+        match runs.and_then(|standing| Some((standing, standing.promoted_at()?))) {
+            Some((before, since)) => {
+                let release = &before.promotion.release;
+                let values = [
+                    name,
+                    ("release", Phrase::name(release)),
+                    ("digests", self.digests(&before.promotion.images)),
+                    ("since", time(since)),
+                    // Named: without a name it would go back to what ran before that.
+                    ("rollback", command("rollback", &[&environment.0, release])),
+                ];
+                self.block("promotion/ran", &Values::from(values))
+            }
+            None => self.block("promotion/ran-nothing", &Values::from([name])),
+        }
+    }
+
+    /// CS-DRIFT, in the thread of the promotion it contradicts.
+    pub fn drift(&self, bar: &Bar, standing: &Standing) -> String {
+        let Explained { title, headline, next_step, code } = self.bar(bar, &[]);
+        let Promotion { environment, release, .. } = &standing.promotion;
+        let values = [
+            ("environment", Phrase::name(&environment.name.0)),
+            ("title", Phrase::own(title)),
+            ("headline", headline),
+            ("next_step", next_step),
+            ("code", Phrase::term(code)),
+            ("command", command("promote", &[&environment.name.0, release])),
+        ];
+        safe(self.block("promotion/drift", &Values::from(values)) + "\n")
+    }
+}
+
+/// Every registry that a sentence about this promotion could name.
+fn hosts(standing: &Standing) -> BTreeSet<String> {
+    let promotion = &standing.promotion;
+    let own = promotion.images.iter().map(|(_, image)| image.repository.registry.clone());
+    let acts = standing.steps.iter().filter_map(|step| match &step.act {
+        Act::Copy { to, .. } => Some(to.registry.clone()),
+        Act::Retag { .. } | Act::PlayJob { .. } | Act::StartPipeline { .. } | Act::Deployment { .. } | Act::Attest { .. } => None,
+    });
+    let actions = promotion.environment.actions.iter().filter_map(|action| match action {
+        Action::Copy { to, .. } => to.0.split('/').next().map(str::to_owned),
+        Action::Retag { .. } | Action::PlayJob { .. } | Action::StartPipeline { .. } | Action::Deployment | Action::Attest => None,
+    });
+    own.chain(acts).chain(actions).collect()
+}
