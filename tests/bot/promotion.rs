@@ -1,6 +1,7 @@
 //! Promotions, on the whole bot: the digest that moves, who may move it, and what stops it.
 
 mod bound;
+mod crash;
 mod effects;
 mod stories;
 mod who;
