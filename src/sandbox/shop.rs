@@ -179,6 +179,12 @@ environments = ["staging", "production"]
         Ok((pipeline, digest))
     }
 
+    /// The next release, of a new commit on `main`.
+    pub fn release_next(&self, tag: &str) -> std::io::Result<(PipelineId, Digest)> {
+        let commit = self.gitlab.world().push_commit(self.project, "main", self.rita, "Start faster");
+        self.release_on(tag, &commit)
+    }
+
     /// The Git tag and its pipeline, with the tests passed.
     pub fn push_tag(&self, tag: &str) -> (PipelineId, JobId) {
         self.push_tag_on(tag, &self.commit)
@@ -314,6 +320,13 @@ environments = ["staging", "production"]
         let Some((discussion, _)) = world.merge_request(self.merge_request).note(note) else { return vec![] };
         let after = discussion.notes.iter().skip_while(|held| held.id != note).skip(1);
         after.filter(|held| held.author == self.bot).map(|held| held.body.clone()).collect()
+    }
+
+    /// The newest of the bot's notes, in any thread, that holds a text.
+    pub fn bot_said(&self, text: &str) -> Option<String> {
+        let world = self.gitlab.world();
+        let said = world.merge_request(self.merge_request).notes().map(|(_, note)| note);
+        said.filter(|note| note.author == self.bot && note.body.contains(text)).max_by_key(|note| note.id).map(|note| note.body.clone())
     }
 
     /// The bot's reactions on a note.
