@@ -36,6 +36,8 @@ pub enum Handled {
     Done,
     /// Something outside was not there; worth another try. The text is for the log.
     Later(String),
+    /// Nothing is wrong, and what was started outside has not ended yet. What that is, for the log.
+    Waits(String),
 }
 
 /// The bot: everything it looks with, acts with, remembers with and speaks with.
@@ -106,9 +108,10 @@ impl Bot {
                 Task::Promote { id } => self.promote(rule, &hint.project, &id).await?,
                 Task::Observe { environment } => self.observe(&hint.project, &environment).await?,
             };
-            if let Handled::Later(why) = ended {
-                handled = Handled::Later(why);
-            }
+            handled = match (ended, handled) {
+                (Handled::Done, so_far) | (Handled::Waits(_), so_far @ Handled::Later(_)) => so_far,
+                (sterner @ (Handled::Later(_) | Handled::Waits(_)), _) => sterner,
+            };
         }
         Ok(handled)
     }

@@ -15,6 +15,8 @@ use crate::sandbox::shop::{Shop, Signing};
 
 /// The demo looks for itself this often, so that a person sees a moved tag noticed while they watch.
 const LOOKS_EVERY: Duration = Duration::from_secs(2);
+/// How long a deploy job takes: long enough to be seen running.
+const DEPLOY_TAKES: jiff::SignedDuration = jiff::SignedDuration::from_millis(1000);
 
 /// Plays the story on an embedded sandbox.
 #[derive(Debug, clap::Args)]
@@ -31,6 +33,8 @@ pub struct Arguments {
 pub struct Demo {
     pub shop: Arc<Shop>,
     running: Running,
+    /// The runner of the deploy jobs.
+    runner: tokio::task::AbortHandle,
     /// `bot.toml`, its secrets and the store; removed at the end.
     _folder: tempfile::TempDir,
 }
@@ -40,18 +44,21 @@ impl Demo {
     pub async fn start(signing: Signing) -> Result<Self, CannotStart> {
         let cannot = |fault: &dyn std::fmt::Display| CannotStart(format!("the sandbox cannot start: {fault}"));
         let folder = tempfile::tempdir().map_err(|fault| cannot(&fault))?;
-        let shop = Shop::open(signing, None).await.map_err(|fault| cannot(&fault))?.attesting();
+        let shop = Shop::open(signing, None).await.and_then(|shop| shop.attesting().promoting()).map_err(|fault| cannot(&fault))?;
         let file = shop.write_configuration(folder.path()).map_err(|fault| cannot(&fault))?;
         let mut config = Config::load(&file).map_err(|problems| cannot(&problems))?;
         config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         (config.catch_up.every, config.catch_up.recheck) = (LOOKS_EVERY, LOOKS_EVERY);
         let running = serve::start(config).await?;
         shop.hook(&format!("http://{}", running.address));
-        Ok(Self { shop: Arc::new(shop), running, _folder: folder })
+        let shop = Arc::new(shop);
+        let runner = shop.run_deploy_jobs(DEPLOY_TAKES);
+        Ok(Self { shop, running, runner, _folder: folder })
     }
 
     /// Ends the bot and the sandbox.
     pub async fn stop(self) {
+        self.runner.abort();
         self.running.stop().await;
     }
 }

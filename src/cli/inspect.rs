@@ -101,10 +101,15 @@ struct Prepared {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Exit {
-    let prepared = match prepare(&arguments) {
-        Ok(prepared) => prepared,
-        Err(wrong) => return complain(&wrong, Exit::Usage),
-    };
+    match told(&arguments, colour()).await {
+        Ok((text, exit)) => print(&text, exit),
+        Err(wrong) => complain(&wrong, Exit::Usage),
+    }
+}
+
+/// What is printed, and how the command ends once that has arrived. `Err`: what is wrong with the arguments.
+pub async fn told(arguments: &Arguments, colour: bool) -> Result<(String, Exit), String> {
+    let prepared = prepare(arguments)?;
     let (digest, inspection, foreign) = look(&arguments.image, &prepared).await;
     let (asked, repository) = (arguments.image.to_string(), arguments.image.repository.to_string());
     let tag = match &arguments.image.pointer {
@@ -113,16 +118,19 @@ pub async fn run(arguments: Arguments) -> Exit {
     };
     let subject = InspectedSubject::Image { asked: &asked, repository: &repository, tag, digest };
     let told = InspectionTold { inspection: &inspection, subject, root: Some(prepared.root), foreign };
-    show(&prepared.words, &told, arguments.format)
+    Ok((in_words(&prepared.words, &told, (arguments.format, colour)), inspection.outcome.into()))
 }
 
 /// Prints an inspection; zero only after the whole of a positive one has arrived (SR-24).
 pub fn show(words: &Words, told: &InspectionTold<'_>, format: Format) -> Exit {
-    let text = match format {
-        Format::Text => words.inspection_text(told, colour()),
+    print(&in_words(words, told, (format, colour())), told.inspection.outcome.into())
+}
+
+fn in_words(words: &Words, told: &InspectionTold<'_>, (format, colour): (Format, bool)) -> String {
+    match format {
+        Format::Text => words.inspection_text(told, colour),
         Format::Json => format!("{:#}\n", words.inspection_json(told)),
-    };
-    print(&text, told.inspection.outcome.into())
+    }
 }
 
 fn prepare(arguments: &Arguments) -> Result<Prepared, String> {

@@ -172,6 +172,7 @@ impl queue::Handler for Work {
         match self.bot.handle(hint).await {
             Handled::Done => queue::Handled::Done,
             Handled::Later(why) => queue::Handled::Later(why),
+            Handled::Waits(what) => queue::Handled::Waits(what),
         }
     }
 }

@@ -30,6 +30,8 @@ pub enum Handled {
     Done,
     /// Try again later, for this reason: one line for the log, without secrets.
     Later(String),
+    /// Nothing is wrong, and something outside is not over yet: look again later. What it waits for, for the log.
+    Waits(String),
 }
 
 /// The workers' times and numbers.

@@ -161,6 +161,12 @@ impl Authority {
         Ok(SandboxKey { name: name.into(), public_pem, pair })
     }
 
+    /// A new private key and its public half, both in PEM, for somebody who signs elsewhere: a [`SandboxKey`] never leaves this process.
+    pub fn key_pair(&self) -> Result<(String, String), Failed> {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(Failed::because)?;
+        Ok((pair.serialize_pem(), pair.public_key_pem()))
+    }
+
     /// `cosign sign --key --tlog-upload=false` of cosign 2.
     pub fn sign_legacy(&self, key: &SandboxKey, image: &PinnedImage) -> Result<LegacySignature, Failed> {
         self.sign_payload(key, legacy_payload(image))

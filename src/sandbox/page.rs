@@ -16,8 +16,9 @@ use super::gitlab::state::Pipeline;
 use super::shop::{IMAGE, Shop};
 use crate::model::gitlab::{GitRef, MergeRequestState};
 
-/// The release that the first button makes, and the one that comes from a laptop.
+/// The release that the first button makes, the one after it, and the one that comes from a laptop.
 pub const RELEASE: &str = "v1.8.2";
+pub const NEXT: &str = "v1.9.0";
 pub const LAPTOP: &str = "v1.8.3";
 
 /// The page's routes.

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::task::JoinHandle;
@@ -238,6 +240,22 @@ impl RegistryDouble {
         let layer = self.descriptor(repository, media::BUNDLE, bundle);
         let manifest = self.referrer(repository, subject, media::BUNDLE, layer);
         self.attach(repository, subject, manifest.to_string().as_bytes())
+    }
+
+    /// The statements of the bundles beside `subject`, as they are; nothing is verified.
+    pub fn statements(&self, repository: &str, subject: Digest) -> Vec<Value> {
+        let mut state = lock(&self.state);
+        let held = state.repository(repository);
+        let beside = |stored: &state::Stored| {
+            let manifest: Value = serde_json::from_slice(&stored.bytes).ok()?;
+            let layer = &manifest["layers"][0];
+            let fits = manifest["subject"]["digest"].as_str() == Some(&subject.to_string()) && layer["mediaType"] == media::BUNDLE;
+            let blob = held.blobs.get(&layer["digest"].as_str()?.parse().ok()?).filter(|_| fits)?;
+            let bundle: Value = serde_json::from_slice(blob).ok()?;
+            let payload = BASE64_STANDARD.decode(bundle["dsseEnvelope"]["payload"].as_str()?).ok()?;
+            serde_json::from_slice(&payload).ok()
+        };
+        held.manifests.values().filter_map(beside).collect()
     }
 
     /// A manifest with `subject`, one layer and cosign 3's empty configuration.

@@ -1,14 +1,16 @@
 //! One shop: a project with a protected release pipeline, its registry and its signing keys. The demo and the tests act in it.
 
 mod attest;
+mod promoting;
 
 use std::path::PathBuf;
 
 pub use attest::{BASE, base_digest};
+pub use promoting::{ENVIRONMENTS, Promoting, Runs, Summarised};
 use bytes::Bytes;
 
 use super::authority::{Authority, Claims, GitlabJob, SandboxKey};
-use super::gitlab::state::{JobEnd, JobSpec, Level, MergeRequestKey, RunsOn};
+use super::gitlab::state::{JobEnd, JobSpec, Level, MergeRequestKey, NewNote, Noted, RunsOn};
 use super::gitlab::{self, Gitlab};
 use super::registry::RegistryDouble;
 use crate::model::gitlab::{CommitSha, GitRef, JobId, NoteId, PipelineId, ProjectId, UserId};
@@ -49,12 +51,16 @@ pub struct Shop {
     pub rita: UserId,
     /// Developer.
     pub dana: UserId,
+    /// Reviewer; a Developer, and in a shop that promotes a Maintainer.
+    pub otto: UserId,
     /// The bot's user and its token.
     pub bot: UserId,
     pub bot_token: String,
     pub signing: Signing,
     /// Whether the release job attests provenance as well, and the shop's policy demands it.
     pub attests: bool,
+    /// Set where the shop has a staging and a production that can be promoted to.
+    pub promoting: Option<Promoting>,
 }
 
 impl Shop {
@@ -66,7 +72,7 @@ impl Shop {
         let authority = Authority::new(Timestamp::now()).map_err(std::io::Error::other)?;
         let release_key = authority.key("release-key").map_err(std::io::Error::other)?;
         let laptop_key = authority.key("laptop").map_err(std::io::Error::other)?;
-        let (project, merge_request, commit, [rita, dana, bot], bot_token) = furnish(&gitlab);
+        let (project, merge_request, commit, [rita, dana, otto, bot], bot_token) = furnish(&gitlab);
         Ok(Self {
             gitlab,
             registry,
@@ -78,10 +84,12 @@ impl Shop {
             commit,
             rita,
             dana,
+            otto,
             bot,
             bot_token,
             signing,
             attests: false,
+            promoting: None,
         })
     }
 
@@ -102,6 +110,7 @@ impl Shop {
         } else {
             ""
         };
+        let (push, environments) = self.promoting.as_ref().map_or(("", ""), |_| promoting::TABLES);
         format!(
             r#"[server]
 listen = "127.0.0.1:0"
@@ -118,10 +127,10 @@ trusted_root = "trusted_root.json"
 
 [registry."{host}"]
 plain_http = true
-
+{push}
 [signer.release-key]
 key_file = "release.pub"
-{policy}
+{policy}{environments}
 [[project]]
 path = "shop/api"
 image = "{host}/{IMAGE}"
@@ -139,6 +148,9 @@ environments = ["staging", "production"]
         std::fs::write(folder.join("hook"), WEBHOOK_TOKEN)?;
         std::fs::write(folder.join("release.pub"), &self.release_key.public_pem)?;
         std::fs::write(folder.join("trusted_root.json"), self.authority.trusted_root_json())?;
+        if let Some(promoting) = &self.promoting {
+            promoting.write(folder)?;
+        }
         let path = folder.join("bot.toml");
         std::fs::write(&path, self.bot_toml("store"))?;
         Ok(path)
@@ -151,7 +163,12 @@ environments = ["staging", "production"]
 
     /// Release duty pushes a tag; its pipeline builds, signs, and leaves the digest as an artifact.
     pub fn release(&self, tag: &str) -> std::io::Result<(PipelineId, Digest)> {
-        let (pipeline, job) = self.push_tag(tag);
+        self.release_on(tag, &self.commit)
+    }
+
+    /// The same of another commit.
+    pub fn release_on(&self, tag: &str, commit: &CommitSha) -> std::io::Result<(PipelineId, Digest)> {
+        let (pipeline, job) = self.push_tag_on(tag, commit);
         self.gitlab.world().run_job(job, None);
         let digest = self.build(tag, pipeline);
         self.sign(digest, job, tag)?;
@@ -160,6 +177,12 @@ environments = ["staging", "production"]
         }
         self.finish(pipeline, Some(digest));
         Ok((pipeline, digest))
+    }
+
+    /// The next release, of a new commit on `main`.
+    pub fn release_next(&self, tag: &str) -> std::io::Result<(PipelineId, Digest)> {
+        let commit = self.gitlab.world().push_commit(self.project, "main", self.rita, "Start faster");
+        self.release_on(tag, &commit)
     }
 
     /// The Git tag and its pipeline, with the tests passed.
@@ -180,7 +203,8 @@ environments = ["staging", "production"]
     /// What the release job builds and pushes.
     pub fn build(&self, tag: &str, pipeline: PipelineId) -> Digest {
         let digest = self.registry.push_image(IMAGE, tag, &format!("built by pipeline {pipeline}"));
-        self.registry.tag(IMAGE, self.commit.short(), digest);
+        let commit = self.gitlab.world().pipeline(pipeline).sha.clone();
+        self.registry.tag(IMAGE, commit.short(), digest);
         digest
     }
 
@@ -259,7 +283,23 @@ environments = ["staging", "production"]
 
     /// Dana comments on the merge request. `None`: GitLab took it for quick actions and stored nothing.
     pub fn say(&self, body: &str) -> Option<NoteId> {
-        self.gitlab.world().comment(self.merge_request, self.dana, body)
+        self.say_as(self.dana, body)
+    }
+
+    /// Somebody comments on the merge request.
+    pub fn say_as(&self, who: UserId, body: &str) -> Option<NoteId> {
+        self.gitlab.world().comment(self.merge_request, who, body)
+    }
+
+    /// Somebody answers in the thread of a note. `None`: there is no such note, or GitLab stored nothing.
+    pub fn answer_as(&self, who: UserId, to: NoteId, body: &str) -> Option<NoteId> {
+        let mut world = self.gitlab.world();
+        let thread = world.merge_request(self.merge_request).note(to)?.0.id.clone();
+        let new = NewNote { reply_to: Some(thread), body: body.into(), ..NewNote::default() };
+        match world.add_note(self.merge_request, who, new) {
+            Ok(Noted::Stored(id)) => Some(id),
+            Ok(Noted::Commands(_)) | Err(_) => None,
+        }
     }
 
     /// What the bot wrote in threads of its own, oldest first.
@@ -271,10 +311,22 @@ environments = ["staging", "production"]
 
     /// What the bot answered to a note.
     pub fn reply_to(&self, note: NoteId) -> Option<String> {
+        self.replies_to(note).into_iter().next()
+    }
+
+    /// Everything that the bot said in the thread of a note after it, oldest first.
+    pub fn replies_to(&self, note: NoteId) -> Vec<String> {
         let world = self.gitlab.world();
-        let (discussion, _) = world.merge_request(self.merge_request).note(note)?;
-        let mut after = discussion.notes.iter().skip_while(|held| held.id != note).skip(1);
-        after.find(|held| held.author == self.bot).map(|held| held.body.clone())
+        let Some((discussion, _)) = world.merge_request(self.merge_request).note(note) else { return vec![] };
+        let after = discussion.notes.iter().skip_while(|held| held.id != note).skip(1);
+        after.filter(|held| held.author == self.bot).map(|held| held.body.clone()).collect()
+    }
+
+    /// The newest of the bot's notes, in any thread, that holds a text.
+    pub fn bot_said(&self, text: &str) -> Option<String> {
+        let world = self.gitlab.world();
+        let said = world.merge_request(self.merge_request).notes().map(|(_, note)| note);
+        said.filter(|note| note.author == self.bot && note.body.contains(text)).max_by_key(|note| note.id).map(|note| note.body.clone())
     }
 
     /// The bot's reactions on a note.
@@ -313,20 +365,21 @@ environments = ["staging", "production"]
     pub fn gitlab_job(&self, job: JobId, tag: &str) -> GitlabJob {
         let world = self.gitlab.world();
         let project = world.project(self.project);
+        let pipeline = world.pipeline(world.job(job).pipeline);
         GitlabJob {
             server: self.gitlab.url().into(),
             project: project.path.clone(),
             project_id: project.id.0,
             namespace_id: project.group,
             git_ref: format!("refs/tags/{tag}"),
-            sha: self.commit.to_string(),
+            sha: pipeline.sha.to_string(),
             job_id: job.0,
             pipeline_source: "push".into(),
         }
     }
 }
 
-type Furnished = (ProjectId, MergeRequestKey, CommitSha, [UserId; 3], String);
+type Furnished = (ProjectId, MergeRequestKey, CommitSha, [UserId; 4], String);
 
 fn furnish(gitlab: &Gitlab) -> Furnished {
     let mut world = gitlab.world();
@@ -361,5 +414,5 @@ fn furnish(gitlab: &Gitlab) -> Furnished {
     world.approve(merge_request, approver);
     world.approve(merge_request, rita);
     let commit = world.merge(merge_request, rita);
-    (project, merge_request, commit, [rita, dana, bot], bot_token)
+    (project, merge_request, commit, [rita, dana, approver, bot], bot_token)
 }

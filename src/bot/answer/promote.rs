@@ -161,7 +161,7 @@ impl Bot {
         };
         let body = self.words.promotion_preview(&preview);
         let emoji = match stage {
-            Stage::DryRun if decided.weighed.bars.is_empty() => Emoji::WhiteCheckMark,
+            Stage::DryRun if decided.weighed.bars.is_empty() || decided.weighed.waits_for_approval => Emoji::WhiteCheckMark,
             Stage::DryRun | Stage::Refused => Emoji::X,
             Stage::Begins | Stage::Waits => Emoji::Hourglass,
         };

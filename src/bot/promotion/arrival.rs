@@ -36,7 +36,7 @@ impl Bot {
             }
         }
         match runs {
-            Some(what) => Ok(Handled::Later(what)),
+            Some(what) => Ok(Handled::Waits(what)),
             None => self.end(rule, &standing.promotion.id, Ending::Promoted).await,
         }
     }

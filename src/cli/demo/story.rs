@@ -1,5 +1,7 @@
 //! The story of the demo, step by step, each with what must come of it.
 
+mod promotion;
+
 use std::time::{Duration, Instant};
 
 use crate::cli::{Exit, complain, print};
@@ -14,13 +16,24 @@ type Told = Result<String, String>;
 
 /// Plays the story and prints it.
 pub async fn play(shop: &Shop) -> Exit {
-    let steps: [(&str, &dyn AsyncStep); 6] = [
+    let steps: [(&str, &dyn AsyncStep); 17] = [
         ("Release duty pushes tag v1.8.2; the protected pipeline builds the image once and signs it.", &release),
         ("Dana comments /verify on the merge request.", &verify),
         ("Somebody moves the registry tag v1.8.2 to other bytes. Nobody tells the bot; it looks again by itself.", &moved),
         ("The tag is put back.", &restored),
         ("Somebody builds v1.8.3 on a laptop, pushes and signs it by hand.", &laptop),
         ("Dana asks for the words.", &help),
+        ("Rita, release duty, asks for v1.8.2 in production. Staging has never seen it.", &promotion::unstaged),
+        ("Dana promotes it to staging: the bot moves the tag, plays the deploy job and waits for its end.", &promotion::staging),
+        ("Dana asks for production as well. She is a Developer, and Maintainers deploy there.", &promotion::rights),
+        ("Rita looks before she asks.", &promotion::preview),
+        ("Rita asks, Otto approves, and the very digest that staging runs goes to production.", &promotion::production),
+        ("Beside the image lies a summary of it that the bot signed. Whoever has its public key can tell.", &promotion::summary),
+        ("v1.9.0 is released, and goes the same way.", &promotion::next),
+        ("Somebody runs the deploy job of v1.8.2 by hand. Nobody asked the bot.", &promotion::drift),
+        ("Rita rolls production back, on record, and Otto approves.", &promotion::rollback),
+        ("Rita sets the halt switch, and tries.", &promotion::halted),
+        ("The switch is off again. Somebody moves the registry tag v1.9.0, and Dana promotes v1.9.0 once more.", &promotion::moved),
     ];
     let count = steps.len();
     for (at, (what, step)) in steps.into_iter().enumerate() {

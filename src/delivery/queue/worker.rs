@@ -17,6 +17,8 @@ use crate::store::{Claim, StoreError};
 enum Ended {
     Done,
     Later(String),
+    /// What it waits for.
+    Waits(String),
     /// Another holds the claim by now.
     Lost,
     /// The process stops.
@@ -77,6 +79,9 @@ async fn work(queue: &Queue, handler: &Arc<dyn Handler>, pace: &Pace, (mut claim
         Ended::Done => ("done", queue.store.finish(&claim).await),
         Ended::Later(_) if age > signed(pace.give_up) => ("given_up", queue.store.finish(&claim).await),
         Ended::Later(_) => ("later", queue.store.postpone(&claim, after(pace.pause(claim.attempt))).await),
+        // Not given up: catch-up brings everything that is still open.
+        Ended::Waits(_) if age > signed(pace.give_up) => ("done", queue.store.finish(&claim).await),
+        Ended::Waits(_) => ("waits", queue.store.postpone(&claim, after(pace.pause(claim.attempt))).await),
         Ended::Lost => ("lost", Ok(())),
         // Left as it is for whoever starts next; the try counts.
         Ended::Stopped => ("stopped", queue.store.postpone(&claim, Timestamp::now()).await),
@@ -86,6 +91,7 @@ async fn work(queue: &Queue, handler: &Arc<dyn Handler>, pace: &Pace, (mut claim
     let (project, object, attempt) = (&claim.hint.project, object(&claim.hint.what), claim.attempt);
     match &ended {
         Ended::Done | Ended::Stopped => tracing::info!(%project, object, attempt, milliseconds, outcome, "worked"),
+        Ended::Waits(what) => tracing::info!(%project, object, attempt, milliseconds, outcome, ?what, "worked"),
         Ended::Lost => tracing::warn!(%project, object, attempt, milliseconds, outcome, "worked"),
         Ended::Later(why) if outcome == "given_up" => {
             tracing::error!(%project, object, attempt, milliseconds, outcome, ?why, key = ?claim.hint.key(), "worked");
@@ -118,6 +124,7 @@ async fn try_once(queue: &Queue, handler: &Arc<dyn Handler>, pace: &Pace, (claim
                 return match handled {
                     Ok(Handled::Done) => Ended::Done,
                     Ok(Handled::Later(why)) => Ended::Later(why),
+                    Ok(Handled::Waits(what)) => Ended::Waits(what),
                     // The panic's own text may hold anything; the panic hook has printed it.
                     Err(_) => Ended::Later("the work panicked".into()),
                 };

@@ -27,7 +27,7 @@ impl Shop {
                 "externalParameters": {"source": web, "entryPoint": "release_image"},
                 "internalParameters": {"pipeline": pipeline.to_string(), "job": job.to_string()},
                 "resolvedDependencies": [
-                    {"uri": format!("git+{web}.git"), "digest": {"gitCommit": self.commit}},
+                    {"uri": format!("git+{web}.git"), "digest": {"gitCommit": world.pipeline(pipeline).sha}},
                     {"uri": format!("pkg:docker/{}", BASE.replace(':', "@")), "digest": {"sha256": base_digest().hex()}},
                 ],
             },
