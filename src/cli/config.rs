@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::{Exit, complain, print};
 use crate::config::{Config, ProjectConfig, schema};
+use crate::delivery::api::Scope;
 use crate::model::Environment;
 use crate::model::environment::{Action, MAINTAINER};
-use crate::delivery::api::Scope;
 use crate::verdict::Platforms;
 
 /// Checks or describes bot.toml.

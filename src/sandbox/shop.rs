@@ -6,8 +6,8 @@ mod promoting;
 use std::path::PathBuf;
 
 pub use attest::{BASE, base_digest};
-pub use promoting::{ENVIRONMENTS, Promoting, Runs, Summarised};
 use bytes::Bytes;
+pub use promoting::{ENVIRONMENTS, Promoting, Runs, Summarised};
 
 use super::authority::{Authority, Claims, GitlabJob, SandboxKey};
 use super::gitlab::state::{JobEnd, JobSpec, Level, MergeRequestKey, NewNote, Noted, RunsOn};
