@@ -1,5 +1,6 @@
 //! Promotions, on the whole bot: the digest that moves, who may move it, and what stops it.
 
+mod actions;
 mod bound;
 mod crash;
 mod effects;

@@ -41,6 +41,7 @@ impl Desk {
         self.folder.path()
     }
 
+    #[allow(dead_code)] // the benches, which share this file, use it
     pub fn docker_config(&self) -> &Path {
         &self.docker_config
     }

@@ -75,9 +75,10 @@ impl Words {
     }
 
     fn refused_by(&self, standing: &Standing, bar: &Bar) -> Values {
-        let Explained { title, headline, next_step, .. } = self.bar(bar, &[]);
+        let Explained { title, headline, next_step, code } = self.bar(bar, &[]);
         let mut values = self.of(standing);
-        values.extend([("title", Phrase::own(title)), ("headline", headline), ("next_step", next_step)]);
+        let said = [("title", Phrase::own(title)), ("headline", headline), ("next_step", next_step), ("code", Phrase::term(code))];
+        values.extend(said);
         values
     }
 

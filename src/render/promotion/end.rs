@@ -31,7 +31,12 @@ impl Words {
             }
             Some((Ending::Stopped { code, reason }, _)) => {
                 let (title, todo) = (codes::title(code), codes::todo(code));
-                values.extend([("title", Phrase::own(title)), ("reason", told(reason).capital()), ("next_step", Phrase::own(todo))]);
+                values.extend([
+                    ("title", Phrase::own(title)),
+                    ("reason", told(reason).capital()),
+                    ("next_step", Phrase::own(todo)),
+                    ("code", Phrase::name(code)),
+                ]);
                 if standing.has_begun() {
                     let steps = Steps::of(self.steps(standing, audience));
                     vec![self.block("promotion/stopped-midway", &values), self.block("promotion/steps", &steps), self.ran(standing, runs)]
