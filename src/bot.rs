@@ -115,7 +115,8 @@ impl Bot {
 
     /// Collects, judges and records. The one way to a verdict: hooks, chat, API and CLI all come through here.
     pub async fn verify(&self, question: &Question, policy: &Policy) -> Result<Judged, LedgerError> {
-        let facts = self.looks.collect(question, Timestamp::now(), self).await;
+        // The largest future of all: on the heap, so that every one which holds it stays small.
+        let facts = Box::pin(self.looks.collect(question, Timestamp::now(), self)).await;
         let verdict = judge(&facts, policy);
         let (id, news) = self.record(&facts, &verdict).await?;
         (self.watch.judged)(verdict.outcome);

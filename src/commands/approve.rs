@@ -5,7 +5,7 @@ use super::{Command, Row};
 pub(super) const ROW: Row = Row {
     verb: "approve",
     usage: "approve",
-    does: "agrees to the promotion that waits in this thread: to those digests, by the rules of then",
+    does: "agrees to the promotion that waits in this thread; void once its digests or the rules change",
     who: "whoever may deploy there, other than the person who asked",
     // `/approve` alone is GitLab's own.
     bare: false,

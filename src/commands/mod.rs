@@ -79,8 +79,9 @@ pub struct Row {
 pub const COMMANDS: &[Row] = &[verify::ROW, promote::ROW, rollback::ROW, status::ROW, approve::ROW, cancel::ROW, help::ROW];
 
 /// Bare words that some versions of GitLab Enterprise take as a quick action of their own: such a line never reaches us there. A
-/// space before it gets past GitLab, and [`PREFIX`] always works; help says so. `/promote` made an epic of an issue
-/// ([until 18.0](https://docs.gitlab.com/user/project/quick_actions/)), and is the word that people write first.
+/// space before it gets past GitLab, and [`PREFIX`] always works; help says so. `/promote` makes an epic of an issue: the
+/// [quick actions](https://docs.gitlab.com/user/project/quick_actions/) of 18.x list it, those of 19.x no more. It stays for being the
+/// word that people write first.
 pub const EATEN: &[&str] = &["promote"];
 
 /// Who may ask what is only read.

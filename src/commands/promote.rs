@@ -6,8 +6,8 @@ use super::{Command, DEPLOYERS, Row};
 pub(super) const ROW: Row = Row {
     verb: "promote",
     usage: "promote ENV [TAG or DIGEST] [--dry-run]",
-    does: "checks every image of a release again and promotes exactly those digests to the environment; alone, the release of this merge \
-           request; with --dry-run it only shows what would happen",
+    does: "checks the images of a release again and promotes exactly these digests; alone, the release of this merge request; --dry-run \
+           only shows what would happen",
     who: DEPLOYERS,
     bare: true,
     arguments: |words| {

@@ -11,6 +11,7 @@ mod crash;
 mod hostile;
 mod outage;
 mod process;
+mod promotion;
 mod releases;
 mod service;
 mod world;

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use countersign::cli::serve::{self, Running};
 use countersign::config::Config;
 use countersign::delivery::queue::Pace;
-use countersign::model::gitlab::NoteId;
+use countersign::model::gitlab::{NoteId, UserId};
 use countersign::sandbox::gitlab::Logged;
-use countersign::sandbox::gitlab::state::HookId;
+use countersign::sandbox::gitlab::state::{HookId, NewNote, Noted};
 use countersign::sandbox::shop::{Shop, Signing};
 use serde_json::Value;
 
@@ -258,6 +258,36 @@ impl World {
     /// Dana comments.
     pub fn says(&self, body: &str) -> NoteId {
         self.shop.say(body).unwrap_or_else(|| panic!("GitLab stored no note for {body}"))
+    }
+
+    /// Somebody comments on the merge request.
+    pub fn says_as(&self, who: UserId, body: &str) -> NoteId {
+        let said = self.gitlab.world().comment(self.merge_request, who, body);
+        said.unwrap_or_else(|| panic!("GitLab stored no note for {body}"))
+    }
+
+    /// Somebody answers in the thread of a note.
+    pub fn answers_as(&self, who: UserId, to: NoteId, body: &str) -> NoteId {
+        let mut gitlab = self.gitlab.world();
+        let thread = gitlab.merge_request(self.merge_request).note(to).unwrap().0.id.clone();
+        let new = NewNote { reply_to: Some(thread), body: body.into(), ..NewNote::default() };
+        match gitlab.add_note(self.merge_request, who, new).unwrap() {
+            Noted::Stored(id) => id,
+            Noted::Commands(_) => panic!("GitLab stored no note for {body}"),
+        }
+    }
+
+    /// Everything the bot said in the thread of a note after it, oldest first.
+    pub fn replies(&self, to: NoteId) -> Vec<String> {
+        let gitlab = self.gitlab.world();
+        let Some((thread, _)) = gitlab.merge_request(self.merge_request).note(to) else { return vec![] };
+        let after = thread.notes.iter().skip_while(|held| held.id != to).skip(1);
+        after.filter(|held| held.author == self.bot).map(|held| held.body.clone()).collect()
+    }
+
+    /// Waits until the bot said something that holds a text in the thread of a note.
+    pub async fn replied(&self, to: NoteId, text: &str) -> String {
+        until(&format!("a reply says {text}"), || self.replies(to).into_iter().find(|reply| reply.contains(text))).await
     }
 
     /// Dana comments, and gets this answer.

@@ -8,6 +8,7 @@ mod hooks;
 mod notes;
 mod payloads;
 mod pipelines;
+mod promotion;
 mod rights;
 mod routes;
 

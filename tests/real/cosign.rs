@@ -29,6 +29,9 @@ pub struct KeyPair {
 }
 
 impl Desk {
+    /// What its keys are encrypted with.
+    pub const PASSWORD: &str = "a test's password";
+
     /// `docker_config` holds the registry's login.
     pub fn new(docker_config: &Path) -> Self {
         Self { folder: tempfile::tempdir().unwrap(), docker_config: docker_config.into() }
@@ -65,6 +68,25 @@ impl Desk {
         assert!(signed.status.success(), "{}", told(&signed));
     }
 
+    /// `cosign attest`, with an empty predicate of this type.
+    pub fn attest(&self, version: Version, key: &KeyPair, image: &PinnedImage, kind: &str) {
+        self.put("predicate.json", "{}");
+        let (key, image) = (key.private.to_str().unwrap(), image.to_string());
+        let offline: &[&str] = match version {
+            Version::Two => &["--tlog-upload=false"],
+            Version::Three => {
+                let made = self.cosign(version, &["signing-config", "create", "--out", "signing-config.json"]);
+                assert!(made.status.success(), "{}", told(&made));
+                &["--signing-config", "signing-config.json"]
+            }
+        };
+        let attested = self.cosign(
+            version,
+            &[&["attest", "-y", "--key", key, "--type", kind, "--predicate", "predicate.json"], offline, &[&image]].concat(),
+        );
+        assert!(attested.status.success(), "{}", told(&attested));
+    }
+
     /// Runs cosign.
     pub fn cosign(&self, version: Version, arguments: &[&str]) -> Output {
         let program = part(match version {
@@ -87,7 +109,7 @@ impl Desk {
 
     fn prepared(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        command.env_clear().env("COSIGN_PASSWORD", "a test's password").env("HOME", self.path()).env("DOCKER_CONFIG", &self.docker_config);
+        command.env_clear().env("COSIGN_PASSWORD", Self::PASSWORD).env("HOME", self.path()).env("DOCKER_CONFIG", &self.docker_config);
         command.current_dir(self.path());
         command
     }

@@ -11,6 +11,7 @@ mod demo_page;
 mod key_pairs;
 mod logins;
 mod parts;
+mod promote;
 mod registry;
 mod stage;
 mod token_server;

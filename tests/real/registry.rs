@@ -108,6 +108,20 @@ impl Registry {
         format!("[registry.\"{}\"]\nplain_http = true\n{more}", self.host())
     }
 
+    /// Who issues its tokens.
+    pub fn token_hosts(&self) -> Vec<String> {
+        match &self.access {
+            Access::Tokens(server) => vec![server.host()],
+            Access::Open | Access::Passwords => vec![],
+        }
+    }
+
+    /// From its next start on it takes no writes ([storage.maintenance](https://distribution.github.io/distribution/about/configuration/#readonly)).
+    pub fn read_only(&self) {
+        let config = self.config().replace("delete: {enabled: true}", "maintenance: {readonly: {enabled: true}}");
+        std::fs::write(self.file("config.yml"), config).unwrap();
+    }
+
     /// A folder for `DOCKER_CONFIG`, with the login that cosign pushes signatures with.
     pub fn docker_config(&self) -> PathBuf {
         self.folder.path().into()

@@ -1,5 +1,7 @@
 //! What the actions on GitLab's side share.
 
+mod tests;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

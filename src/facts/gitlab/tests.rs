@@ -1,6 +1,8 @@
 #![cfg(test)]
 //! GitLab's answers and what they are read as.
 
+mod promotion;
+
 use serde_json::{Value, json};
 
 use super::*;

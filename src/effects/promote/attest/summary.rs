@@ -63,6 +63,7 @@ pub(super) fn is_for(payload: &[u8], image: &PinnedImage, promotion: &PromotionI
     #[serde(rename_all = "camelCase")]
     struct Predicate {
         verification_result: String,
+        #[serde(rename = "countersign_promotion")]
         countersign_promotion: Extension,
     }
     #[derive(Deserialize)]

@@ -88,6 +88,13 @@ fn nested(pairs: &[(String, String)]) -> Map<String, Value> {
     found
 }
 
+/// `[{"key": "NAME", "value": "value"}]`
+pub fn key_values(value: Option<&Value>) -> Vec<(String, String)> {
+    let text = |held: &Value, name: &str| held[name].as_str().unwrap_or_default().to_owned();
+    let given = value.and_then(Value::as_array).into_iter().flatten();
+    given.map(|held| (text(held, "key"), text(held, "value"))).collect()
+}
+
 impl Ask {
     /// The user, or 401.
     pub fn me(&self) -> Result<UserId, Refused> {
@@ -147,6 +154,17 @@ impl Ask {
 
     pub fn value(&self, name: &str) -> Option<&Value> {
         self.parameters.get(name)
+    }
+
+    /// `{"name": value}`, as inputs are sent.
+    pub fn pairs(&self, name: &str) -> Vec<(String, String)> {
+        let Some(Value::Object(held)) = self.parameters.get(name) else { return vec![] };
+        held.iter().map(|(name, value)| (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))).collect()
+    }
+
+    /// `[{"key": "NAME", "value": "value"}]`, as variables are sent.
+    pub fn key_values(&self, name: &str) -> Vec<(String, String)> {
+        key_values(self.parameters.get(name))
     }
 
     /// A text that must be there; what is missing is told as Grape does it.

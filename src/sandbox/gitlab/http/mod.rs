@@ -125,6 +125,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
     let api = routes::all();
     Router::new()
         .nest("/api/v4", api)
+        .nest("/api", routes::graphql())
         .fallback(gate::unknown_route)
         .method_not_allowed_fallback(gate::unknown_route)
         .layer(axum::middleware::from_fn_with_state(shared.clone(), gate::pass))

@@ -6,7 +6,7 @@ use super::people::{user_basic, with};
 use super::project::grant;
 use super::time;
 use crate::model::gitlab::ProjectId;
-use crate::sandbox::gitlab::state::{Deployment, Environment, ProtectedEnvironment, World};
+use crate::sandbox::gitlab::state::{Deployment, Environment, Grant, ProtectedEnvironment, World};
 
 fn basic(held: &Environment) -> Value {
     json!({
@@ -56,6 +56,8 @@ pub fn deployment(world: &World, project: ProjectId, held: &Deployment) -> Value
 }
 
 pub fn protected_environment(world: &World, rule: &ProtectedEnvironment) -> Value {
-    let levels: Vec<Value> = rule.deploy.iter().map(|row| with(grant(world, row), json!({"group_inheritance_type": 0}))).collect();
+    let inheritance = |row: &Grant| u64::from(matches!(row, Grant::GroupAndAbove(_)));
+    let levels: Vec<Value> =
+        rule.deploy.iter().map(|row| with(grant(world, row), json!({"group_inheritance_type": inheritance(row)}))).collect();
     json!({"name": rule.name, "deploy_access_levels": levels, "required_approval_count": rule.required_approvals, "approval_rules": []})
 }

@@ -13,7 +13,7 @@ pub use ci::{job, job_basic, pipeline, pipeline_basic, pipeline_created, test_re
 pub use environment::{deployment, environment, environment_detail, protected_environment};
 pub use hook::{hook, hook_event};
 pub use merge_request::{approval_state, approvals, award_emoji, discussion, merge_request, merge_request_detail, note};
-pub use people::{current_user, member, token, user, user_basic};
+pub use people::{current_user, group_member, member, token, user, user_basic};
 pub use project::{activity, attestation, project, protected_branch, protected_tag, registry_repository, registry_tag};
 pub use repository::{branch, commit, commit_status, release, tag};
 use serde_json::Value;

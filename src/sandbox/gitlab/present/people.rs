@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{maybe, time};
 use crate::model::gitlab::{ProjectId, UserId};
-use crate::sandbox::gitlab::state::{Level, Token, World};
+use crate::sandbox::gitlab::state::{Level, Membership, Token, World};
 
 pub fn user_basic(world: &World, id: UserId) -> Value {
     let held = world.user(id);
@@ -78,14 +78,22 @@ pub fn current_user(world: &World, id: UserId) -> Value {
 
 /// `None` for one who is no member.
 pub fn member(world: &World, project: ProjectId, id: UserId) -> Option<Value> {
-    let held = world.membership(project, id).filter(|held| held.level > Level::Nobody)?;
+    Some(membership(world, id, world.membership(project, id).filter(|held| held.level > Level::Nobody)?))
+}
+
+/// A member of a group; `inherited`: or of one above it.
+pub fn group_member(world: &World, group: u64, id: UserId, inherited: bool) -> Option<Value> {
+    Some(membership(world, id, world.group_membership(group, id, inherited)?))
+}
+
+fn membership(world: &World, id: UserId, held: &Membership) -> Value {
     let more = json!({
         "access_level": held.level.number(),
         "created_at": time(held.since),
         "expires_at": held.expires_at.map(|day| day.to_string()),
         "membership_state": "active",
     });
-    Some(with(user_basic(world, id), more))
+    with(user_basic(world, id), more)
 }
 
 pub fn token(world: &World, held: &Token) -> Value {

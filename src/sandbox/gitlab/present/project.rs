@@ -68,6 +68,12 @@ pub fn project(world: &World, id: ProjectId, asker: Option<UserId>) -> Value {
         "container_registry_image_prefix": format!("{}/{}", world.registry_host, held.path.to_ascii_lowercase()),
         "ci_config_path": held.ci_config_path,
         "public_jobs": true,
+        "ci_pipeline_variables_minimum_override_role": match held.variables_role {
+            None => "no_one_allowed",
+            Some(Level::Owner) => "owner",
+            Some(Level::Maintainer) => "maintainer",
+            Some(_) => "developer",
+        },
         "only_allow_merge_if_pipeline_succeeds": false,
         "only_allow_merge_if_all_discussions_are_resolved": false,
         "remove_source_branch_after_merge": true,
@@ -91,7 +97,7 @@ pub fn grant(world: &World, grant: &Grant) -> Value {
         Grant::Level(Level::Nobody) => (Some(0), None, None, Level::Nobody.rule().to_owned()),
         Grant::Level(level) => (Some(level.number()), None, None, level.rule().to_owned()),
         Grant::User(id) => (Some(Level::Maintainer.number()), Some(id.0), None, world.user(*id).name.clone()),
-        Grant::Group(id) => (
+        Grant::Group(id) | Grant::GroupAndAbove(id) => (
             Some(Level::Maintainer.number()),
             None,
             Some(*id),

@@ -69,9 +69,19 @@ impl World {
 
     /// Only this level and above, and whoever else is granted it later, may deploy there.
     pub fn protect_environment(&mut self, project: ProjectId, name: &str, deploy: Level) {
+        self.protect_environment_for(project, name, vec![Grant::Level(deploy)], 0);
+    }
+
+    /// Only these may deploy there, after so many approvals. Takes the place of an earlier rule.
+    pub fn protect_environment_for(&mut self, project: ProjectId, name: &str, deploy: Vec<Grant>, required_approvals: u64) {
         self.environment(project, name);
-        let rule = ProtectedEnvironment { name: name.into(), deploy: vec![Grant::Level(deploy)], required_approvals: 0 };
+        self.unprotect_environment(project, name);
+        let rule = ProtectedEnvironment { name: name.into(), deploy, required_approvals };
         self.project_mut(project).protected_environments.push(rule);
+    }
+
+    pub fn unprotect_environment(&mut self, project: ProjectId, name: &str) {
+        self.project_mut(project).protected_environments.retain(|rule| rule.name != name);
     }
 
     /// A deployment that starts `running`, of what the ref points to now.

@@ -27,12 +27,16 @@ pub struct JobSpec {
     pub allow_failure: bool,
     pub environment: Option<String>,
     pub runs_on: RunsOn,
+    /// The inputs that it declares.
+    pub inputs: Vec<String>,
+    /// A runner takes it as soon as somebody starts it, and it ends so.
+    pub ends: Option<CiStatus>,
 }
 
 impl JobSpec {
     pub fn new(stage: &str, name: &str) -> Self {
         let (stage, name) = (stage.into(), name.into());
-        Self { stage, name, manual: false, allow_failure: false, environment: None, runs_on: RunsOn::Both }
+        Self { stage, name, manual: false, allow_failure: false, environment: None, runs_on: RunsOn::Both, inputs: vec![], ends: None }
     }
 
     /// `when: manual`, which also allows it to fail, as GitLab's default is.
@@ -48,6 +52,16 @@ impl JobSpec {
 
     pub fn environment(mut self, name: &str) -> Self {
         self.environment = Some(name.into());
+        self
+    }
+
+    pub fn input(mut self, name: &str) -> Self {
+        self.inputs.push(name.into());
+        self
+    }
+
+    pub fn ends(mut self, status: CiStatus) -> Self {
+        self.ends = Some(status);
         self
     }
 
@@ -87,6 +101,8 @@ pub struct Job {
     /// Another attempt took its place.
     pub retried: bool,
     pub user: UserId,
+    /// What whoever started it gave along.
+    pub given: Given,
     pub created_at: Timestamp,
     pub queued_at: Option<Timestamp>,
     pub started_at: Option<Timestamp>,
@@ -94,6 +110,13 @@ pub struct Job {
     pub runner: Option<RunnerId>,
     pub artifacts: Artifacts,
     pub failure_reason: Option<String>,
+}
+
+/// Values that go along with the start of a job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given {
+    pub variables: Vec<(String, String)>,
+    pub inputs: Vec<(String, String)>,
 }
 
 /// How a job ends.
@@ -169,22 +192,54 @@ impl World {
 
     /// Starts a manual job. `false` if it is not one that can be played.
     pub fn play_job(&mut self, id: JobId, by: UserId) -> bool {
+        self.play_job_with(id, by, Given::default())
+    }
+
+    /// Starts a manual job with values.
+    pub fn play_job_with(&mut self, id: JobId, by: UserId, given: Given) -> bool {
         let job = self.job_mut(id);
         if !matches!(job.status, CiStatus::Manual | CiStatus::Scheduled) {
             return false;
         }
-        job.user = by;
+        (job.user, job.given) = (by, given);
         self.set_job(id, CiStatus::Pending);
+        self.end_by_itself(id);
         true
     }
 
     /// A new attempt of an ended job; the old one stays as `retried`.
     pub fn retry_job(&mut self, id: JobId, by: UserId) -> JobId {
+        self.retry_job_with(id, by, Given::default())
+    }
+
+    /// A new attempt with values. What is not given is as the attempt before had it, as GitLab does it.
+    pub fn retry_job_with(&mut self, id: JobId, by: UserId, given: Given) -> JobId {
         let old = self.job(id).clone();
         let fresh = self.new_job(old.pipeline, old.project, old.spec, by);
+        let or_old = |given: Vec<(String, String)>, old| if given.is_empty() { old } else { given };
+        let (variables, inputs) = (or_old(given.variables, old.given.variables), or_old(given.inputs, old.given.inputs));
+        self.job_mut(fresh).given = Given { variables, inputs };
         self.job_mut(id).retried = true;
         self.set_job(fresh, CiStatus::Pending);
+        self.end_by_itself(fresh);
         fresh
+    }
+
+    fn end_by_itself(&mut self, id: JobId) {
+        match self.job(id).spec.ends {
+            Some(CiStatus::Success) => self.finish_job(id, JobEnd::success()),
+            Some(CiStatus::Failed) => self.finish_job(id, JobEnd::failed()),
+            Some(CiStatus::Canceled) => self.finish_job(id, JobEnd::canceled()),
+            _ => {}
+        }
+    }
+
+    /// The CI file gets a manual job for tags that deploys to an environment, and ends so as soon as somebody starts it; `None`: when
+    /// the test says so.
+    pub fn add_deploy_job(&mut self, project: ProjectId, name: &str, environment: &str, ends: Option<CiStatus>) {
+        let mut job = JobSpec::new("deploy", name).manual().environment(environment).on(RunsOn::Tags);
+        job.ends = ends;
+        self.project_mut(project).ci.push(job);
     }
 
     pub(super) fn new_job(&mut self, pipeline: PipelineId, project: ProjectId, spec: JobSpec, by: UserId) -> JobId {
@@ -197,6 +252,7 @@ impl World {
             status: CiStatus::Created,
             retried: false,
             user: by,
+            given: Given::default(),
             created_at,
             queued_at: None,
             started_at: None,

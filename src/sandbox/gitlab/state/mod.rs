@@ -31,10 +31,10 @@ pub use clock::Clock;
 pub use commit_status::{CommitStatus, NewStatus};
 pub use environment::{Deployment, Environment, ProtectedEnvironment};
 pub use hook::{HOOK_EVENTS, Hook, HookEvent, HookId, Outgoing, Trigger};
-pub use job::{Artifacts, Job, JobEnd, JobSpec, RunsOn};
+pub use job::{Artifacts, Given, Job, JobEnd, JobSpec, RunsOn};
 pub use merge_request::{Approval, MergeRequest, MergeRequestKey};
 pub use note::{Discussion, Emoji, NewNote, Note, Noted};
-pub use people::{Group, Level, Token, User};
+pub use people::{Group, Level, Membership, Token, User};
 pub use pipeline::{NewPipeline, Pipeline, TestSuite};
 pub use project::{MergeMethod, Project, Visibility};
 pub use refused::{NOTHING, Refused};
@@ -145,6 +145,12 @@ impl World {
         use sha2::{Digest as _, Sha256};
         let number = self.next_id();
         hex::encode(&Sha256::digest(format!("{what} {number}"))[..20])
+    }
+
+    /// Whether this GitLab is of at least this version.
+    pub fn is_since(&self, major: u64, minor: u64) -> bool {
+        let mut numbers = self.switches.version.split(['.', '-']).map(|part| part.parse::<u64>().unwrap_or_default());
+        (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default()) >= (major, minor)
     }
 
     pub fn project(&self, id: ProjectId) -> &Project {

@@ -147,6 +147,17 @@ impl World {
         }
     }
 
+    /// A member's level changes, or somebody becomes a member.
+    pub fn set_level(&mut self, project: ProjectId, user: UserId, level: Level) {
+        self.add_member(project, user, level);
+    }
+
+    pub fn unblock(&mut self, user: UserId) {
+        if let Some(user) = self.users.get_mut(&user) {
+            user.blocked = false;
+        }
+    }
+
     pub fn add_member(&mut self, project: ProjectId, user: UserId, level: Level) {
         let since = self.now();
         self.project_mut(project).members.insert(user, Membership { level, since, expires_at: None });
@@ -178,13 +189,32 @@ impl World {
     /// The strongest membership of a user in a project: direct or through a group above it.
     pub fn membership(&self, project: ProjectId, user: UserId) -> Option<&Membership> {
         let project = self.project(project);
-        let mut found = project.members.get(&user);
-        let mut above = Some(project.group);
-        while let Some(group) = above.and_then(|id| self.groups.get(&id)) {
-            found = found.into_iter().chain(group.members.get(&user)).max_by_key(|member| member.level);
-            above = group.parent;
+        let found =
+            project.members.get(&user).into_iter().chain(self.groups_above(project.group).filter_map(|group| group.members.get(&user)));
+        found.max_by_key(|member| member.level).filter(|member| self.stands(member))
+    }
+
+    /// The membership of a user in a group; `inherited`: or in one above it.
+    pub fn group_membership(&self, group: u64, user: UserId, inherited: bool) -> Option<&Membership> {
+        let groups = self.groups_above(group).filter(|held| inherited || held.id == group);
+        groups.filter_map(|group| group.members.get(&user)).max_by_key(|member| member.level).filter(|member| self.stands(member))
+    }
+
+    /// A group and those above it.
+    pub fn groups_above(&self, group: u64) -> impl Iterator<Item = &Group> {
+        std::iter::successors(self.groups.get(&group), |group| group.parent.and_then(|id| self.groups.get(&id)))
+    }
+
+    /// Finds a group by its number or its full path.
+    pub fn find_group(&self, key: &str) -> Option<&Group> {
+        match key.parse() {
+            Ok(number) => self.groups.get(&number),
+            Err(_) => self.groups.values().find(|group| group.full_path.eq_ignore_ascii_case(key)),
         }
+    }
+
+    fn stands(&self, member: &Membership) -> bool {
         let today = jiff::tz::TimeZone::UTC.to_datetime(self.now()).date();
-        found.filter(|member| member.expires_at.is_none_or(|end| today < end))
+        member.expires_at.is_none_or(|end| today < end)
     }
 }

@@ -39,6 +39,7 @@ pub struct Pipeline {
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     pub variables: Vec<(String, String)>,
+    pub inputs: Vec<(String, String)>,
     pub tests: Vec<TestSuite>,
     /// External commit statuses, oldest first, retried ones too.
     pub statuses: Vec<CommitStatus>,
@@ -131,6 +132,7 @@ impl World {
             started_at: None,
             finished_at: None,
             variables: vec![],
+            inputs: vec![],
             tests: vec![],
             statuses: vec![],
         };

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::people::Membership;
 use super::{
-    Activity, Attestation, Commit, Deployment, Environment, GitTag, Grant, Hook, HookId, JobSpec, Level, MergeRequest, ProtectedBranch,
-    ProtectedEnvironment, ProtectedTag, RegistryRepository, Release, World,
+    Activity, Attestation, Commit, Deployment, Environment, GitTag, Grant, Hook, HookId, JobSpec, Level, Membership, MergeRequest,
+    ProtectedBranch, ProtectedEnvironment, ProtectedTag, RegistryRepository, Release, World,
 };
 use crate::model::Timestamp;
 use crate::model::gitlab::{CommitSha, DeploymentId, GitRef, MergeRequestIid, ProjectId, RunnerId, UserId};
@@ -63,6 +62,10 @@ pub struct Project {
     pub members: BTreeMap<UserId, Membership>,
     /// The jobs that its CI file defines.
     pub ci: Vec<JobSpec>,
+    /// The inputs that its CI file declares for pipelines.
+    pub pipeline_inputs: Vec<String>,
+    /// `ci_pipeline_variables_minimum_override_role`: who may give variables along; `None` is "no one allowed".
+    pub variables_role: Option<Level>,
     /// The runner that takes jobs when a verb names none.
     pub runner: Option<RunnerId>,
     pub commits: BTreeMap<CommitSha, Commit>,
@@ -133,6 +136,8 @@ impl World {
             creator,
             members: BTreeMap::new(),
             ci: vec![],
+            pipeline_inputs: vec![],
+            variables_role: Some(Level::Developer),
             runner: None,
             commits: BTreeMap::new(),
             branches: BTreeMap::new(),

@@ -43,7 +43,10 @@ pub struct GitTag {
 pub enum Grant {
     Level(Level),
     User(UserId),
+    /// Members of the group itself.
     Group(u64),
+    /// Members of the group and of those above it (`group_inheritance_type` 1; environments only).
+    GroupAndAbove(u64),
 }
 
 /// A rule for tags whose name fits.

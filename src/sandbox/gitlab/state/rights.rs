@@ -55,12 +55,29 @@ impl World {
         if self.may(project, user, right) { Ok(()) } else { Err(Refused::Forbidden("")) }
     }
 
+    /// Whether somebody may give variables along when he starts a pipeline or a job.
+    pub fn may_set_variables(&self, project: ProjectId, user: UserId) -> bool {
+        self.project(project).variables_role.is_some_and(|least| self.level(project, user) >= least)
+    }
+
+    /// Whether the members of a group are shown to somebody: who is one, and anybody who sees nothing but a project below is told that
+    /// the group is there.
+    pub fn sees_group_members(&self, group: u64, user: UserId) -> Result<(), Refused> {
+        if self.user(user).admin || self.group_membership(group, user, true).is_some() {
+            return Ok(());
+        }
+        let below =
+            |project: &super::Project| self.groups_above(project.group).any(|held| held.id == group) && self.sees(project.id, Some(user));
+        if self.projects.values().any(below) { Err(Refused::Forbidden("")) } else { Err(Refused::NotFound("Group")) }
+    }
+
     fn granted(&self, project: ProjectId, user: UserId, grants: &[Grant]) -> bool {
         grants.iter().any(|grant| match grant {
             Grant::Level(Level::Nobody) => false,
             Grant::Level(least) => self.level(project, user) >= *least,
             Grant::User(granted) => *granted == user,
-            Grant::Group(group) => self.groups.get(group).is_some_and(|group| group.members.contains_key(&user)),
+            Grant::Group(group) => self.group_membership(*group, user, false).is_some(),
+            Grant::GroupAndAbove(group) => self.group_membership(*group, user, true).is_some(),
         })
     }
 

@@ -1,12 +1,10 @@
 //! Pipelines, jobs, artifacts.
 
-use serde_json::Value;
-
-use crate::model::gitlab::{GitRef, JobId, PipelineId, ProjectId};
+use crate::model::gitlab::{GitRef, JobId, PipelineId, ProjectId, UserId};
 use crate::sandbox::gitlab::http::answer::{Answer, Reply};
 use crate::sandbox::gitlab::http::ask::Ask;
 use crate::sandbox::gitlab::present;
-use crate::sandbox::gitlab::state::{JobSpec, Level, NOTHING, NewPipeline, Pipeline, Refused, Right, World};
+use crate::sandbox::gitlab::state::{Given, JobSpec, Level, NOTHING, NewPipeline, Pipeline, Refused, Right, World};
 
 /// `sha`, `ref`, `source`, `status`, `scope`, `updated_after`, `updated_before`, `order_by`, `sort`.
 pub fn pipelines(ask: &Ask, world: &mut World) -> Answer {
@@ -69,6 +67,16 @@ pub fn jobs(ask: &Ask, world: &mut World) -> Answer {
     ask.page(world, found.map(|job| present::job(world, job.id)).collect())
 }
 
+/// Whoever started it may read them from the role Developer on, others from Maintainer on.
+pub fn variables(ask: &Ask, world: &mut World) -> Answer {
+    let id = find(ask, world)?;
+    let (me, held) = (ask.me()?, world.pipeline(id));
+    let least = if held.user == me { Level::Developer } else { Level::Maintainer };
+    world.demand(held.project, Some(me), Right::Is(least))?;
+    let told = |(key, value): &(String, String)| serde_json::json!({"variable_type": "env_var", "key": key, "value": value, "raw": false});
+    ask.page(world, held.variables.iter().map(told).collect())
+}
+
 pub fn test_report_summary(ask: &Ask, world: &mut World) -> Answer {
     let id = find(ask, world)?;
     Ok(Reply::ok(present::test_report_summary(&world.pipeline(id).tests)))
@@ -96,10 +104,16 @@ pub fn create_pipeline(ask: &Ask, world: &mut World) -> Answer {
     if !world.may_write_ref(project, me, &git_ref) {
         return Err(Refused::Field("base", "You do not have sufficient permission to run a pipeline on this ref.".into()));
     }
+    let (variables, inputs) = (ask.key_values("variables"), ask.pairs("inputs"));
+    if !variables.is_empty() && !world.may_set_variables(project, me) {
+        return Err(Refused::Field("base", "Insufficient permissions to set pipeline variables".into()));
+    }
+    if let Some((unknown, _)) = inputs.iter().find(|(name, _)| !held.pipeline_inputs.contains(name)) {
+        return Err(Refused::Field("base", format!("`.gitlab-ci.yml`: unknown input arguments: {unknown}")));
+    }
     let id = world.start_pipeline(project, NewPipeline { source: "api", git_ref, by: me, jobs });
-    let text = |held: &Value, name: &str| held[name].as_str().unwrap_or_default().to_owned();
-    let given = ask.value("variables").and_then(Value::as_array).into_iter().flatten();
-    world.pipeline_mut(id).variables = given.map(|held| (text(held, "key"), text(held, "value"))).collect();
+    let made = world.pipeline_mut(id);
+    (made.variables, made.inputs) = (variables, inputs);
     Ok(Reply::created(present::pipeline_created(world, id)))
 }
 
@@ -116,16 +130,26 @@ pub fn job(ask: &Ask, world: &mut World) -> Answer {
 
 /// Whether the asker may run a job: write its ref, and deploy its environment.
 fn runs(ask: &Ask, world: &World) -> Result<JobId, Refused> {
-    let (project, id) = find_job(ask, world)?;
-    let (me, held) = (ask.me()?, world.job(id));
+    let (_, id) = find_job(ask, world)?;
+    may_run(world, id, ask.me()?)
+}
+
+/// As [`runs`], for any job.
+pub fn may_run(world: &World, id: JobId, me: UserId) -> Result<JobId, Refused> {
+    let held = world.job(id);
+    let project = held.project;
     let may_write = world.may_write_ref(project, me, &world.pipeline(held.pipeline).git_ref);
     let may_deploy = held.spec.environment.as_ref().is_none_or(|name| world.may_deploy(project, me, name));
     if may_write && may_deploy { Ok(id) } else { Err(Refused::Forbidden("")) }
 }
 
 pub fn play(ask: &Ask, world: &mut World) -> Answer {
-    let id = runs(ask, world)?;
-    if !world.play_job(id, ask.me()?) {
+    let (id, me) = (runs(ask, world)?, ask.me()?);
+    let given = Given { variables: ask.key_values("job_variables_attributes"), inputs: inputs(ask, world, id)? };
+    if !given.variables.is_empty() && !world.may_set_variables(world.job(id).project, me) {
+        return Err(Refused::Forbidden(""));
+    }
+    if !world.play_job_with(id, me, given) {
         return Err(Refused::Bad("400 Bad request - Unplayable Job".into()));
     }
     Ok(Reply::ok(present::job_basic(world, id)))
@@ -136,8 +160,18 @@ pub fn retry(ask: &Ask, world: &mut World) -> Answer {
     if !world.job(id).status.ended() || world.job(id).retried {
         return Err(Refused::Forbidden(" - Job is not retryable"));
     }
-    let fresh = world.retry_job(id, ask.me()?);
+    let given = Given { variables: vec![], inputs: inputs(ask, world, id)? };
+    let fresh = world.retry_job_with(id, ask.me()?, given);
     Ok(Reply::created(present::job(world, fresh)))
+}
+
+/// The inputs of a job; an older GitLab leaves them out in silence.
+fn inputs(ask: &Ask, world: &World, id: JobId) -> Result<Vec<(String, String)>, Refused> {
+    let given = if world.is_since(18, 10) { ask.pairs("job_inputs") } else { vec![] };
+    match given.iter().find(|(name, _)| !world.job(id).spec.inputs.contains(name)) {
+        Some((unknown, _)) => Err(Refused::Bad(format!("400 Bad request - Unknown input: {unknown}"))),
+        None => Ok(given),
+    }
 }
 
 pub fn artifact(ask: &Ask, world: &mut World) -> Answer {

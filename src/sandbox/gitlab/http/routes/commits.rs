@@ -12,6 +12,21 @@ fn sha(ask: &Ask, world: &World, project: ProjectId) -> Result<CommitSha, Refuse
     world.project(project).resolve(ask.part("sha")).map(|commit| commit.sha.clone()).ok_or(Refused::NotFound("Commit"))
 }
 
+/// `ref_name`: a branch, a tag, a commit or a range of two (`from..to`). Newest first.
+pub fn list(ask: &Ask, world: &mut World) -> Answer {
+    let project = ask.open_project(world, Right::Read)?;
+    let held = world.project(project);
+    let name = ask.text("ref_name").unwrap_or_else(|| held.default_branch.clone());
+    let at = |name: &str| held.resolve(name).map(|commit| held.ancestry(&commit.sha)).ok_or(Refused::NotFound("Commit"));
+    let (below, above) = match name.split_once("..") {
+        Some((from, to)) => (at(from)?, at(to)?),
+        None => (vec![], at(&name)?),
+    };
+    let mut found: Vec<_> = above.iter().filter(|sha| !below.contains(sha)).filter_map(|sha| held.commits.get(sha)).collect();
+    found.sort_by_key(|commit| std::cmp::Reverse((commit.at, commit.parents.len())));
+    ask.page(world, found.into_iter().map(|commit| present::commit(world, project, commit)).collect())
+}
+
 pub fn show(ask: &Ask, world: &mut World) -> Answer {
     let project = ask.open_project(world, Right::Read)?;
     let commit = world.project(project).resolve(ask.part("sha")).ok_or(Refused::NotFound("Commit"))?;

@@ -1,6 +1,6 @@
 //! Environments, deployments, and who may deploy.
 
-use crate::model::gitlab::{CommitSha, DeploymentId};
+use crate::model::gitlab::{CommitSha, DeploymentId, ProjectId};
 use crate::sandbox::gitlab::http::answer::{Answer, Reply};
 use crate::sandbox::gitlab::http::ask::Ask;
 use crate::sandbox::gitlab::present;
@@ -67,7 +67,7 @@ pub fn deployments(ask: &Ask, world: &mut World) -> Answer {
     ask.page(world, found.into_iter().map(|held| present::deployment(world, project, held)).collect())
 }
 
-fn find<'a>(ask: &Ask, world: &'a World) -> Result<(crate::model::gitlab::ProjectId, &'a Deployment), Refused> {
+fn find<'a>(ask: &Ask, world: &'a World) -> Result<(ProjectId, &'a Deployment), Refused> {
     let project = ask.project(world, Right::Read)?;
     let held = world.project(project).deployments.get(&DeploymentId(ask.id("deployment")?)).ok_or(Refused::NotFound("Deployment"))?;
     Ok((project, held))
@@ -116,17 +116,19 @@ pub fn update_deployment(ask: &Ask, world: &mut World) -> Answer {
     deployment(ask, world)
 }
 
+/// A Community Edition has no such route, whoever asks.
+fn enterprise(ask: &Ask, world: &World) -> Result<ProjectId, Refused> {
+    ask.me()?;
+    if world.switches.enterprise { ask.project(world, Right::Is(Level::Maintainer)) } else { Err(NOTHING) }
+}
+
 pub fn protected(ask: &Ask, world: &mut World) -> Answer {
-    let project = ask.project(world, Right::Is(Level::Maintainer))?;
-    if !world.switches.enterprise {
-        return Err(NOTHING);
-    }
+    let project = enterprise(ask, world)?;
     ask.page(world, world.project(project).protected_environments.iter().map(|rule| present::protected_environment(world, rule)).collect())
 }
 
 pub fn protected_one(ask: &Ask, world: &mut World) -> Answer {
-    let project = ask.project(world, Right::Is(Level::Maintainer))?;
-    let rules = &world.project(project).protected_environments;
-    let rule = rules.iter().find(|rule| rule.name == ask.part("name") && world.switches.enterprise).ok_or(NOTHING)?;
+    let project = enterprise(ask, world)?;
+    let rule = world.project(project).protected_environments.iter().find(|rule| rule.name == ask.part("name")).ok_or(NOTHING)?;
     Ok(Reply::ok(present::protected_environment(world, rule)))
 }

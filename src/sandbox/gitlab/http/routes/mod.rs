@@ -4,6 +4,8 @@ mod ci;
 mod commits;
 mod discussions;
 mod environments;
+mod graphql;
+mod groups;
 mod hooks;
 mod merge_requests;
 mod notes;
@@ -28,13 +30,23 @@ pub fn all() -> Router<Arc<Shared>> {
         .route("/version", get(on(users::version)))
         .route("/metadata", get(on(users::metadata)))
         .route("/personal_access_tokens/self", get(on(users::own_token)))
+        .route("/groups/{group}/members", get(on(groups::members)))
+        .route("/groups/{group}/members/all", get(on(groups::members_of_all)))
+        .route("/groups/{group}/members/{user}", get(on(groups::member)))
+        .route("/groups/{group}/members/all/{user}", get(on(groups::member_of_all)))
         .nest("/projects/{id}", project())
+}
+
+/// Beside it.
+pub fn graphql() -> Router<Arc<Shared>> {
+    Router::new().route("/graphql", post(on(graphql::run)))
 }
 
 fn project() -> Router<Arc<Shared>> {
     Router::new()
         .route("/", get(on(projects::show)))
         .route("/events", get(on(projects::events)))
+        .route("/members/all", get(on(projects::members)))
         .route("/members/all/{user}", get(on(projects::member)))
         .route("/protected_tags", get(on(projects::protected_tags)))
         .route("/protected_tags/{name}", get(on(projects::protected_tag)))
@@ -44,6 +56,7 @@ fn project() -> Router<Arc<Shared>> {
         .route("/repository/tags/{tag}", get(on(repository::tag)))
         .route("/repository/branches", get(on(repository::branches)))
         .route("/repository/branches/{branch}", get(on(repository::branch)))
+        .route("/repository/commits", get(on(commits::list)))
         .route("/repository/commits/{sha}", get(on(commits::show)))
         .route("/repository/commits/{sha}/refs", get(on(commits::refs)))
         .route("/repository/commits/{sha}/statuses", get(on(commits::statuses)))
@@ -77,6 +90,7 @@ fn continuous_integration() -> Router<Arc<Shared>> {
         .route("/pipelines", get(on(ci::pipelines)))
         .route("/pipelines/{pipeline}", get(on(ci::pipeline)))
         .route("/pipelines/{pipeline}/jobs", get(on(ci::jobs)))
+        .route("/pipelines/{pipeline}/variables", get(on(ci::variables)))
         .route("/pipelines/{pipeline}/test_report_summary", get(on(ci::test_report_summary)))
         .route("/jobs/{job}", get(on(ci::job)))
         .route("/jobs/{job}/play", post(on(ci::play)))

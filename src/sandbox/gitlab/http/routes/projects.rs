@@ -21,6 +21,12 @@ pub fn member(ask: &Ask, world: &mut World) -> Answer {
     told.map(Reply::ok).ok_or(NOTHING)
 }
 
+/// Direct, inherited and invited members, each once.
+pub fn members(ask: &Ask, world: &mut World) -> Answer {
+    let project = ask.project(world, Right::ReadReleases)?;
+    ask.page(world, world.users.keys().filter_map(|user| present::member(world, project, *user)).collect())
+}
+
 pub fn protected_tags(ask: &Ask, world: &mut World) -> Answer {
     let project = ask.project(world, MAINTAINER)?;
     let rules = world.project(project).protected_tags.iter().map(|rule| present::protected_tag(world, rule)).collect();

@@ -1,0 +1,173 @@
+//! What a step meets outside: refusals, outages, and ends in the middle.
+
+use countersign::model::gitlab::{CiStatus, GitRef, JobId};
+use countersign::sandbox::gitlab::state::JobEnd;
+use countersign::sandbox::gitlab::{Fault as Ill, FaultRule};
+use countersign::sandbox::registry::Fault;
+
+use super::*;
+
+#[tokio::test]
+async fn a_registry_that_refuses_the_write_ends_the_promotion_with_words() {
+    let (world, _) = released(setup()).await;
+    world.registry.fault("PUT /v2/*", Fault::Status(403));
+    let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
+    stopped(&world, asked, "CS-STEP").await;
+    world.settled().await;
+    assert_eq!(world.registry.tagged(IMAGE, "staging"), None);
+    assert!(open(&world).await.is_empty(), "the environment is free again");
+}
+
+#[tokio::test]
+async fn a_registry_that_fails_for_a_while_is_asked_again() {
+    let (world, digest) = released(setup()).await;
+    world.registry.fault_times(2, "PUT /v2/*", Fault::Status(503));
+    let asked = staged(&world).await;
+    assert_eq!(world.registry.tagged(IMAGE, "staging"), Some(digest));
+    assert_eq!(world.replies(asked).len(), 2);
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_found_done_by_the_next_run() {
+    let (world, digest) = released(setup()).await;
+    // Every repetition that the connection makes by itself meets it too.
+    world.registry.fault_times(3, "PUT /v2/*", Fault::Drop);
+    staged(&world).await;
+    assert_eq!(world.registry.tagged(IMAGE, "staging"), Some(digest));
+    assert_eq!(puts(&world, "staging"), 3, "the next run sends nothing");
+}
+
+/// Staging plays the deploy job of the release pipeline.
+const PLAYS: &str = "actions = [{ action = \"play-job\", job = \"deploy_production\", variable = \"IMAGE\" }]";
+
+/// The deploy job of the release, and whether it was started.
+fn deploy_job(world: &World) -> (JobId, CiStatus) {
+    let gitlab = world.gitlab.world();
+    let pipeline = gitlab.pipelines.values().rev().find(|held| held.git_ref == GitRef::Tag(TAG.into())).unwrap().id;
+    let job = gitlab.job_named(pipeline, "deploy_production");
+    (job, gitlab.job(job).status)
+}
+
+/// Rita asks for staging, and the deploy job is started.
+async fn deploying(world: &World) -> (NoteId, JobId) {
+    let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
+    until("the job is started", || (deploy_job(world).1 == CiStatus::Pending).then_some(())).await;
+    (asked, deploy_job(world).0)
+}
+
+/// How often something was asked of GitLab by the bot.
+fn asked_of_gitlab(world: &World, method: &str, end: &str) -> usize {
+    world.asked().iter().filter(|request| request.method == method && request.path.ends_with(end)).count()
+}
+
+#[tokio::test]
+async fn a_deploy_job_gets_the_digest_and_its_end_ends_the_promotion() {
+    let (world, digest) = released(setup_with(PLAYS, PRODUCTION)).await;
+    let (asked, job) = deploying(&world).await;
+    let given = format!("{:?}", world.gitlab.world().job(job).given);
+    assert!(given.contains("IMAGE") && given.contains(&format!("{}/{IMAGE}@{digest}", world.registry.host())), "{given}");
+    world.gitlab.world().run_job(job, None);
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    assert_eq!(open(&world).await.len(), 1, "it waits for the job");
+    world.gitlab.world().finish_job(job, JobEnd::success());
+    closes(&world, asked, "white_check_mark").await;
+    world.replied(asked, "now runs").await;
+    world.settled().await;
+    assert_eq!(asked_of_gitlab(&world, "POST", "/play"), 1);
+}
+
+#[tokio::test]
+async fn a_deploy_job_that_fails_is_told_as_not_converged() {
+    let (world, _) = released(setup_with(PLAYS, PRODUCTION)).await;
+    let (asked, job) = deploying(&world).await;
+    world.gitlab.world().finish_job(job, JobEnd::failed());
+    closes(&world, asked, "x").await;
+    world.settled().await;
+    let told = world.replies(asked).pop().unwrap().to_lowercase();
+    assert!(told.contains("not converged"), "{told}");
+    assert!(open(&world).await.is_empty());
+    refused(&world, world.rita, "/countersign promote production v1.8.2", "CS-").await;
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_played_stops_the_promotion() {
+    let none = PLAYS.replace("deploy_production", "deploy_nowhere");
+    let (world, _) = released(setup_with(&none, PRODUCTION)).await;
+    let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
+    stopped(&world, asked, "CS-STEP").await;
+    assert!(open(&world).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_job_whose_start_was_not_answered_is_not_started_again() {
+    let (world, _) = released(setup_with(PLAYS, PRODUCTION)).await;
+    world.gitlab.add_fault(FaultRule {
+        method: "POST".into(),
+        path: "/projects/*/jobs/*/play".into(),
+        fault: Ill::Unanswered,
+        times: Some(1),
+    });
+    let (asked, job) = deploying(&world).await;
+    world.gitlab.world().finish_job(job, JobEnd::success());
+    closes(&world, asked, "white_check_mark").await;
+    world.settled().await;
+    assert_eq!(asked_of_gitlab(&world, "POST", "/play"), 1);
+}
+
+/// Two steps, the second one at GitLab.
+const RETAGS_AND_RECORDS: &str = "actions = [{ action = \"retag\", tag = \"staging\" }, { action = \"deployment\" }]";
+
+#[tokio::test]
+async fn gitlab_down_after_the_retag_resumes_and_does_nothing_twice() {
+    let (world, digest) = released(setup_with(RETAGS_AND_RECORDS, PRODUCTION)).await;
+    let deployments = |fault, times| FaultRule { method: "POST".into(), path: "/projects/*/deployments".into(), fault, times: Some(times) };
+    world.gitlab.add_fault(deployments(Ill::Status(502), 2));
+    world.gitlab.add_fault(deployments(Ill::Unanswered, 1));
+    let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
+    closes(&world, asked, "white_check_mark").await;
+    world.settled().await;
+    assert_eq!(world.registry.tagged(IMAGE, "staging"), Some(digest));
+    assert_eq!(puts(&world, "staging"), 1);
+    let gitlab = world.gitlab.world();
+    assert_eq!(gitlab.project(world.project).deployments.len(), 1, "one deployment is recorded");
+}
+
+#[tokio::test]
+async fn a_switch_that_is_thrown_between_two_steps_stops_the_second() {
+    let setup = setup_with(RETAGS_AND_RECORDS, PRODUCTION).toml("[store]", "[promotion]\nhalt_file = \"halt\"\n\n[store]");
+    let (world, digest) = released(setup).await;
+    world.gitlab.fault("POST", "/projects/*/deployments", Ill::Status(502));
+    let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
+    until("the first step", || (world.registry.tagged(IMAGE, "staging") == Some(digest)).then_some(())).await;
+    std::fs::write(world.bot_toml().with_file_name("halt"), "Stop.").unwrap();
+    stopped(&world, asked, "CS-HALTED").await;
+    world.gitlab.heal();
+    world.settled().await;
+    assert!(world.gitlab.world().project(world.project).deployments.is_empty());
+}
+
+#[tokio::test]
+async fn a_halt_switch_stops_everything_and_frees_the_environment() {
+    let (world, _) = released(setup_with(SECOND, PRODUCTION).toml("[store]", "[promotion]\nhalt_file = \"halt\"\n\n[store]")).await;
+    let halt = world.bot_toml().with_file_name("halt");
+    std::fs::write(&halt, "The database is being moved.\n").unwrap();
+    let reply = refused(&world, world.rita, "/countersign promote staging v1.8.2", "CS-HALTED").await;
+    assert!(reply.contains("The database is being moved."), "{reply}");
+    std::fs::remove_file(&halt).unwrap();
+    // Accepted, and then halted before its first step.
+    let mara = maintainer(&world, "mara");
+    let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
+    closes(&world, asked, "hourglass").await;
+    world.settled().await;
+    std::fs::write(&halt, "").unwrap();
+    who::stops(&world, asked, mara, "CS-HALTED").await;
+}
+
+#[tokio::test]
+async fn nothing_is_promoted_in_a_freeze() {
+    let frozen = "freeze = [{ from = 2020-01-01, until = 2099-01-01, reason = \"Nobody is here.\" }]\n";
+    let staging = format!("{frozen}actions = [{{ action = \"retag\", tag = \"staging\" }}]");
+    let (world, _) = released(setup_with(&staging, PRODUCTION)).await;
+    let reply = refused(&world, world.rita, "/countersign promote staging v1.8.2", "CS-FROZEN").await;
+    assert!(reply.contains("Nobody is here."), "{reply}");
+}

@@ -1,0 +1,115 @@
+//! Preview, status, cancel, rollback, drift.
+
+use countersign::model::gitlab::CommitSha;
+use countersign::sandbox::authority::{Claims, GitlabJob};
+
+use super::*;
+
+#[tokio::test]
+async fn a_dry_run_changes_nothing() {
+    let (world, digest) = released(setup()).await;
+    let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2 --dry-run");
+    closes(&world, asked, "white_check_mark").await;
+    let reply = world.replied(asked, &digest.short()).await;
+    assert!(reply.contains("staging"), "{reply}");
+    let asked = world.says_as(world.rita, "/countersign promote production --dry-run");
+    closes(&world, asked, "x").await;
+    world.replied(asked, "CS-NOT-STAGED").await;
+    world.settled().await;
+    assert_eq!(world.registry.count("PUT /v2/*"), 0);
+    assert!(open(&world).await.is_empty());
+}
+
+#[tokio::test]
+async fn without_a_target_the_release_of_this_merge_request_is_meant() {
+    let (world, digest) = released(setup()).await;
+    let asked = world.says_as(world.rita, "@countersign promote staging");
+    closes(&world, asked, "white_check_mark").await;
+    assert_eq!(world.registry.tagged(IMAGE, "staging"), Some(digest));
+    let asked = world.says_as(world.rita, "/countersign promote nowhere");
+    closes(&world, asked, "x").await;
+    world.replied(asked, "production").await;
+    let asked = world.says_as(world.rita, "/countersign status");
+    closes(&world, asked, "white_check_mark").await;
+    let status = world.replied(asked, "staging").await;
+    assert!(status.contains("v1.8.2") && status.contains("production"), "{status}");
+}
+
+#[tokio::test]
+async fn what_waits_can_be_cancelled_and_frees_the_environment() {
+    let (world, digest, asked, mara) = waiting().await;
+    let developer = world.answers_as(world.dana, asked, "/countersign cancel");
+    closes(&world, developer, "x").await;
+    assert_eq!(open(&world).await.len(), 1);
+    let no = world.answers_as(world.rita, asked, "/countersign cancel");
+    closes(&world, no, "white_check_mark").await;
+    closes(&world, asked, "x").await;
+    world.settled().await;
+    let late = world.answers_as(mara, asked, "/countersign approve");
+    closes(&world, late, "x").await;
+    assert!(open(&world).await.is_empty());
+    assert_eq!(puts(&world, "staging"), 0);
+    // The environment is free.
+    let again = world.says_as(world.rita, "/countersign promote staging v1.8.2");
+    closes(&world, again, "hourglass").await;
+    world.answers_as(mara, again, "/countersign approve");
+    closes(&world, again, "white_check_mark").await;
+    assert_eq!(world.registry.tagged(IMAGE, "staging"), Some(digest));
+}
+
+#[tokio::test]
+async fn an_approval_that_does_not_come_ends_the_promotion() {
+    let second = format!("approval_age = \"1m\"\n{SECOND}");
+    let (world, _) = released(setup_with(&second, PRODUCTION).polls()).await;
+    let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
+    closes(&world, asked, "hourglass").await;
+    let standing = open(&world).await.remove(0);
+    assert!(standing.is_overdue(standing.ends_by().unwrap() + jiff::SignedDuration::from_secs(1)));
+}
+
+#[tokio::test]
+async fn a_rollback_goes_to_what_was_there_before_and_is_verified_again() {
+    let (world, first) = released(setup()).await;
+    staged(&world).await;
+    let asked = world.says_as(world.rita, "/countersign rollback staging");
+    closes(&world, asked, "x").await;
+    let commit = world.gitlab.world().push_commit(world.project, "main", world.rita, "Faster");
+    let second = release_on(&world, "v1.9.0", &commit).await;
+    let asked = world.says_as(world.rita, "/countersign promote staging v1.9.0");
+    closes(&world, asked, "white_check_mark").await;
+    assert_eq!(world.registry.tagged(IMAGE, "staging"), Some(second));
+    let asked = world.says_as(world.rita, "/countersign rollback staging");
+    closes(&world, asked, "white_check_mark").await;
+    assert_eq!(world.registry.tagged(IMAGE, "staging"), Some(first));
+    let asked = world.says_as(world.rita, "/countersign rollback staging v1.9.0");
+    closes(&world, asked, "white_check_mark").await;
+    assert_eq!(world.registry.tagged(IMAGE, "staging"), Some(second));
+    world.settled().await;
+    let asked = world.says_as(world.rita, "/countersign rollback production v1.9.0");
+    closes(&world, asked, "x").await;
+    assert_eq!(puts(&world, "production"), 0, "it was never there");
+}
+
+#[tokio::test]
+async fn an_environment_that_runs_something_else_is_told_once() {
+    let (world, digest) = released(setup().rechecks()).await;
+    let asked = staged(&world).await;
+    world.registry.push_image(IMAGE, "staging", "somebody else's");
+    let drift = world.replied(asked, "CS-DRIFT").await;
+    assert!(drift.contains(&digest.short()) || drift.contains(&digest.to_string()), "{drift}");
+    world.settled().await;
+    assert_eq!(world.replies(asked).iter().filter(|reply| reply.contains("CS-DRIFT")).count(), 1);
+}
+
+/// A release of another commit.
+async fn release_on(world: &World, tag: &str, commit: &CommitSha) -> Digest {
+    let (pipeline, job) = world.push_tag_on(tag, commit);
+    world.gitlab.world().run_job(job, None);
+    let digest = world.registry.push_image(IMAGE, tag, tag);
+    world.registry.tag(IMAGE, commit.short(), digest);
+    let by = GitlabJob { sha: commit.to_string(), ..world.gitlab_job(job, tag) };
+    world.sign_claiming(digest, &Claims::of(&by)).unwrap();
+    world.finish(pipeline, Some(digest));
+    world.status_is(tag, "success").await;
+    digest
+}
