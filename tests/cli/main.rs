@@ -4,6 +4,7 @@
 
 mod bundle;
 mod inspect;
+mod server;
 mod signer;
 mod verify;
 
