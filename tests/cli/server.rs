@@ -191,6 +191,41 @@ async fn a_job_that_only_a_token_speaks_for_is_told_to_name_itself() {
     assert!(code == 0 && !out.contains("$CI_JOB_ID"), "{out}{err}");
 }
 
+/// The script of `deploy/gitlab-ci.yml`: the lines of its two blocks.
+fn gate_script() -> String {
+    let template = include_str!("../../deploy/gitlab-ci.yml");
+    let script = template.split("  script:\n").last().unwrap().split("  artifacts:").next().unwrap();
+    let lines: Vec<_> = script.lines().map(str::trim_start).filter(|line| *line != "- |").collect();
+    assert!(lines.len() == 3 && lines[0].starts_with("countersign verify"), "{script}");
+    lines.join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gate_template_hands_the_checked_digest_on() {
+    let gate = Gate::new(Signing::Keyless).await;
+    let (_, digest) = gate.shop.release(TAG).unwrap();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_countersign")).parent().unwrap().to_owned();
+    let run = async || {
+        let mut shell = Command::new("sh");
+        let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+        // As GitLab's runner does: the first line that fails ends the job.
+        shell.args(["-e", "-c", &gate_script()]).current_dir(gate.folder.path()).env("PATH", path).env_remove("COUNTERSIGN_ID_TOKEN");
+        shell.env("CI_REGISTRY_IMAGE", gate.shop.repository().to_string()).env("CI_COMMIT_TAG", TAG).env("CI_PROJECT_PATH", "shop/api");
+        shell.env("COUNTERSIGN_ENVIRONMENT", "production").env("COUNTERSIGN_URL", gate.server()).env("COUNTERSIGN_API_TOKEN", TOKEN);
+        tokio::task::spawn_blocking(move || shell.output().unwrap()).await.unwrap()
+    };
+    let passed = run().await;
+    assert!(passed.status.success(), "{passed:?}");
+    let handed = || std::fs::read_to_string(gate.folder.path().join("countersign.env")).unwrap();
+    assert_eq!(handed(), format!("COUNTERSIGN_DIGEST={digest}\n"));
+    std::fs::remove_file(gate.folder.path().join("countersign.env")).unwrap();
+    gate.shop.move_tag(TAG);
+    let blocked = run().await;
+    assert_eq!(blocked.status.code(), Some(1), "{blocked:?}");
+    assert!(String::from_utf8(blocked.stdout).unwrap().contains("\"outcome\": \"blocked\""));
+    assert!(!gate.folder.path().join("countersign.env").exists());
+}
+
 /// A server that gives one answer, and remembers what it was asked.
 struct Scripted {
     address: String,
