@@ -5,7 +5,7 @@ pub use crate::delivery::api::{Asker, Asking};
 use crate::model::image::Pointer;
 use crate::model::project::WatchedImage;
 use crate::store::ledger::LedgerError;
-use crate::verdict::{About, Looked, Question, Why};
+use crate::verdict::{About, AskingJob, Looked, Question, Why};
 
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -64,11 +64,11 @@ pub async fn judge(bot: &Bot, (rule, image): (&Rule, &WatchedImage), asking: &As
             Ok(about) => about,
             Err(why) => {
                 let about = About::Release { tag: release.unwrap_or(tag).to_owned() };
-                return Ok(bot.verify_no_image(&on.question(about, &asking.job), tag, why.as_ref(), &rule.policy).await?);
+                return Ok(bot.verify_no_image(&on.question(about, asking.job), tag, why.as_ref(), &rule.policy).await?);
             }
         },
     };
-    Ok(bot.verify(&on.question(about, &asking.job), &rule.policy).await?)
+    Ok(bot.verify(&on.question(about, asking.job), &rule.policy).await?)
 }
 
 /// An image of a project, as the bot watches it.
@@ -79,16 +79,11 @@ struct On<'a> {
 }
 
 impl On<'_> {
-    fn question(&self, about: About, asker: &Asker) -> Question {
-        let release = match &about {
-            About::Release { tag } => Some(tag),
-            About::Image { tag, .. } => tag.as_ref(),
-            About::Pipeline { .. } => None,
-        };
+    fn question(&self, about: About, asker: Asker) -> Question {
         let asking_job = match asker {
-            Asker::Job(job) => Some(*job),
-            Asker::JobOnTag(job, tag) if Some(tag) == release => Some(*job),
-            Asker::JobOnTag(..) | Asker::Nobody => None,
+            Asker::Nobody => None,
+            Asker::Said(job) => Some(AskingJob::Said(job)),
+            Asker::Proven { job, pipeline } => Some(AskingJob::Proven { job, pipeline }),
         };
         Question { project: self.rule.watched.clone(), image: self.image.clone(), about, asking_job }
     }

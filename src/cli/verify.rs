@@ -132,7 +132,7 @@ impl Arguments {
             image: self.image.clone(),
             environment: self.environment.clone(),
             tag: self.tag.clone(),
-            job: self.job.map_or(Asker::Nobody, |job| Asker::Job(JobId(job))),
+            job: self.job.map_or(Asker::Nobody, |job| Asker::Said(JobId(job))),
         }
     }
 }

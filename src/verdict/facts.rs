@@ -121,7 +121,27 @@ pub struct Question {
     /// The job that asks, where it is one of the release pipeline itself: a deploy job that will not go on without an answer. It is
     /// the asker's word until the pipeline's own list of jobs bears it out.
     #[serde(default)]
-    pub asking_job: Option<JobId>,
+    pub asking_job: Option<AskingJob>,
+}
+
+/// Which job asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum AskingJob {
+    /// Somebody says so, of the release pipeline.
+    Said(JobId),
+    /// Its ID token says so. Every job has one: that of another pipeline asks as anybody does.
+    Proven { job: JobId, pipeline: PipelineId },
+}
+
+impl AskingJob {
+    /// The job that asks from within this pipeline.
+    pub fn within(self, pipeline: PipelineId) -> Option<JobId> {
+        match self {
+            Self::Said(job) => Some(job),
+            Self::Proven { job, pipeline: own } => (own == pipeline).then_some(job),
+        }
+    }
 }
 
 /// Everything a verdict is made of. The clock is one of the facts.

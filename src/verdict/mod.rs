@@ -12,7 +12,7 @@ pub mod testing;
 use serde::{Deserialize, Serialize};
 
 pub use checks::{judge, judge_no_image};
-pub use facts::{About, Facts, Looked, Question, Service, Why, WhyKind};
+pub use facts::{About, AskingJob, Facts, Looked, Question, Service, Why, WhyKind};
 pub use problem::{KeyFault, LateFault, PipelineFault, PlatformFault, Problem, Rank};
 pub use runner::TrustedRunner;
 

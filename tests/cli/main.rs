@@ -5,6 +5,7 @@
 mod bundle;
 mod codes;
 mod inspect;
+mod server;
 mod signer;
 mod verify;
 

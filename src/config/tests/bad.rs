@@ -90,7 +90,7 @@ fn wrong_api_tokens_stop_the_start() {
             format!("[api.token.ci]\n{secret}{projects}[api.token.cd]\n{secret}{projects}"),
             13,
             "api.token.cd.secret",
-            &["the same secret as the one at line 10"],
+            &["the same secret as the one at line 9"],
         ),
     ] {
         let text = with_project(&format!("{IMAGE}{SIGNER}{lines}"));

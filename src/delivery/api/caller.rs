@@ -110,13 +110,6 @@ impl fmt::Display for Caller {
     }
 }
 
-impl Job {
-    /// The Git tag that the job runs on.
-    pub(super) fn tag(&self) -> Option<&str> {
-        self.git_ref.strip_prefix("refs/tags/")
-    }
-}
-
 /// Everybody who may ask.
 pub(super) struct Callers {
     /// SHA-256 of each secret, so that a comparison takes the same time for every length.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::caller::Caller;
 use crate::model::ImageReference;
-use crate::model::gitlab::JobId;
+use crate::model::gitlab::{JobId, PipelineId};
 
 /// What is asked about an image of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,15 +16,17 @@ pub struct Asking {
     pub job: Asker,
 }
 
-/// The job that asks, where it is one of the release pipeline itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The job that asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asker {
     Nobody,
-    /// Somebody says so.
-    Job(JobId),
-    /// An ID token says so: a job on this Git tag, which asks for its own pipeline only if the release is that tag's. A deploy job of
-    /// another pipeline has one too, and asks as anybody does.
-    JobOnTag(JobId, String),
+    /// Somebody says so, of the release pipeline.
+    Said(JobId),
+    /// Its ID token says so; it may belong to another pipeline.
+    Proven {
+        job: JobId,
+        pipeline: PipelineId,
+    },
 }
 
 /// The project that is asked about.
@@ -55,10 +57,9 @@ pub(super) fn read(bytes: &[u8], caller: &Caller) -> Result<(Place, Asking), Str
     let image = body.image.parse().map_err(|why| format!("`image` is no image: {why}"))?;
     let job = match (caller, body.job.map(JobId)) {
         (Caller::Token { .. }, None) => Asker::Nobody,
-        (Caller::Token { .. }, Some(job)) => Asker::Job(job),
+        (Caller::Token { .. }, Some(job)) => Asker::Said(job),
         (Caller::Job(own), Some(job)) if own.job != job => return Err("`job` is not the job that the ID token was made for".into()),
-        (Caller::Job(own), Some(_)) => Asker::Job(own.job),
-        (Caller::Job(own), None) => own.tag().map_or(Asker::Nobody, |tag| Asker::JobOnTag(own.job, tag.to_owned())),
+        (Caller::Job(own), _) => Asker::Proven { job: own.job, pipeline: own.pipeline },
     };
     let place = Place { project: body.project, gitlab: body.gitlab };
     Ok((place, Asking { image, environment: body.environment, tag: body.tag, job }))

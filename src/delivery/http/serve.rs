@@ -20,7 +20,8 @@ pub(super) const BUFFER: usize = 16 * 1024;
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// Connections at once: with 64 KiB each, as long as they are strangers', 64 MiB.
 const CONNECTIONS: usize = 1_024;
-/// How long requests may go on after the order to stop: their whole time, and a little.
+/// How long requests may go on after the order to stop: the whole time of a delivery, and a little. A verdict over the API that takes
+/// longer is cut: its caller heard nothing, and may ask again.
 const GRACE: Duration = Duration::from_secs(11);
 /// Pause after a failed accept, such as one for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

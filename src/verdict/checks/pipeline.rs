@@ -75,7 +75,8 @@ fn jobs(facts: &Facts, pipeline: &Pipeline) -> Finding {
         Looked::Unreachable(why) => return could_not_check(CHECK, EXPECTED, facts, why),
     };
     let required: Vec<&Job> = jobs.iter().filter(|job| !job.allow_failure).collect();
-    let asking = match facts.question.asking_job.map(|id| asking(facts, jobs, id).ok_or(id)) {
+    let asker = facts.question.asking_job.and_then(|asker| asker.within(pipeline.id));
+    let asking = match asker.map(|id| asking(facts, jobs, id).ok_or(id)) {
         Some(Ok(job)) => Some(job),
         Some(Err(id)) => {
             let found = format!("job #{id} is none that runs in #{}", pipeline.id);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::gitlab::{CiStatus, GitRef, JobId, PipelineId, ProjectId};
 use crate::verdict::testing::{self, TAG, other_commit};
-use crate::verdict::{About, PipelineFault};
+use crate::verdict::{About, AskingJob, PipelineFault};
 
 fn fault(verdict: &Verdict) -> &PipelineFault {
     match &verdict.problem {
@@ -228,7 +228,7 @@ fn a_project_that_gitlab_does_not_show_blocks() {
 /// The release pipeline while its deploy job, number 40, asks; the jobs given are there as well.
 fn asked_by_a_job(others: &[(u64, &str, CiStatus)]) -> Facts {
     with(|f| {
-        f.question.asking_job = Some(JobId(40));
+        f.question.asking_job = Some(AskingJob::Said(JobId(40)));
         for (id, name, status) in [(40, "deploy", CiStatus::Running)].iter().chain(others) {
             inside(&mut f.jobs).push(Job { status: *status, ..testing::job(*id, name) });
         }
@@ -245,16 +245,37 @@ fn a_deploy_job_of_the_release_pipeline_may_ask_while_it_runs() {
     assert_eq!(fault(&verdict), &PipelineFault::NotEnded { status: "running".into() });
 }
 
+/// Every job has an ID token; a job of another pipeline is no reason to block what passes for everybody else.
+#[test]
+fn a_proven_job_asks_within_its_own_pipeline_only() {
+    let proven = |job: u64, pipeline: PipelineId| Some(AskingJob::Proven { job: JobId(job), pipeline });
+    let mut facts = asked_by_a_job(&[]);
+    let own = facts.pipeline.found().unwrap().id;
+    facts.question.asking_job = proven(40, own);
+    passed(&facts);
+    facts.question.asking_job = proven(40, PipelineId(own.0 + 1));
+    let verdict = blocked(&facts, "CS-PIPELINE", &[Check::Pipeline]);
+    assert_eq!(fault(&verdict), &PipelineFault::NotEnded { status: "running".into() });
+    passed(&with(|f| f.question.asking_job = proven(99, PipelineId(own.0 + 1))));
+    facts.question.asking_job = proven(21, own);
+    let verdict = blocked(&facts, "CS-PIPELINE", &[Check::Pipeline]);
+    assert_eq!(fault(&verdict), &PipelineFault::NotAsking { job: JobId(21) });
+    // In the ledger a job that somebody names has always been its number.
+    for (text, asker) in [("40", AskingJob::Said(JobId(40))), (r#"{"job":40,"pipeline":7}"#, proven(40, PipelineId(7)).unwrap())] {
+        assert_eq!((serde_json::from_str::<AskingJob>(text).unwrap(), serde_json::to_string(&asker).unwrap()), (asker, text.into()));
+    }
+}
+
 #[test]
 fn only_a_running_job_of_the_release_pipeline_may_ask_and_never_the_release_job() {
     let refused = |facts: &Facts, checks: &[Check]| {
         let verdict = blocked(facts, "CS-PIPELINE", checks);
-        assert_eq!(fault(&verdict), &PipelineFault::NotAsking { job: facts.question.asking_job.unwrap() });
+        assert_eq!(fault(&verdict), &PipelineFault::NotAsking { job: facts.question.asking_job.unwrap().within(PipelineId(0)).unwrap() });
     };
     // Number 21 is the release job, and 41 is in another pipeline, if anywhere.
     for id in [20, 21, 22, 41] {
         let mut facts = asked_by_a_job(&[]);
-        facts.question.asking_job = Some(JobId(id));
+        facts.question.asking_job = Some(AskingJob::Said(JobId(id)));
         refused(&facts, &[Check::Pipeline]);
     }
     for status in [CiStatus::Success, CiStatus::Pending, CiStatus::Manual, CiStatus::Canceling] {
@@ -262,7 +283,7 @@ fn only_a_running_job_of_the_release_pipeline_may_ask_and_never_the_release_job(
         inside(&mut facts.jobs).iter_mut().filter(|job| job.id == JobId(40)).for_each(|job| job.status = status);
         refused(&facts, &[Check::Pipeline]);
     }
-    let mut facts = with(|f| f.question.asking_job = Some(JobId(21)));
+    let mut facts = with(|f| f.question.asking_job = Some(AskingJob::Said(JobId(21))));
     inside(&mut facts.jobs)[1].status = CiStatus::Running;
     refused(&facts, &[Check::Pipeline, Check::ReleaseJob]);
     facts.jobs = Looked::Absent;
