@@ -1,5 +1,6 @@
 //! Promotions, on the whole bot: the digest that moves, who may move it, and what stops it.
 
+mod actions;
 mod bound;
 mod crash;
 mod effects;
@@ -7,7 +8,8 @@ mod stories;
 mod who;
 
 use countersign::model::Digest;
-use countersign::model::gitlab::{NoteId, UserId};
+use countersign::model::gitlab::{InstanceName, NoteId, ProjectKey, UserId};
+use countersign::model::promotion::Ending;
 use countersign::sandbox::gitlab::state::Level;
 use countersign::sandbox::shop::IMAGE;
 
@@ -64,7 +66,7 @@ async fn a_digest_moves_from_staging_to_production_and_the_end_is_told() {
     assert_eq!(world.registry.tagged(IMAGE, "staging"), Some(digest));
     assert_eq!(world.reactions(asked), ["eyes", "hourglass", "white_check_mark"]);
     let end = world.replied(asked, "now runs").await;
-    assert!(end.contains(&digest.to_string()), "{end}");
+    assert!(end.contains(&digest.short()), "{end}");
     assert_eq!(world.replies(asked).len(), 2, "the preview and the end: {:#?}", world.replies(asked));
 
     let asked = world.says_as(world.rita, "/countersign promote production v1.8.2");
@@ -97,6 +99,22 @@ async fn refused(world: &World, who: UserId, ask: &str, code: &str) -> String {
     assert_eq!(world.registry.count("PUT /v2/*"), before, "{ask}: {code}");
     assert!(open(world).await.is_empty(), "{ask}: nothing was opened");
     reply
+}
+
+/// The promotion that a note asked for ended, stopped with this code; its thread tells of it once.
+async fn stopped(world: &World, asked: NoteId, code: &str) {
+    closes(world, asked, "x").await;
+    world.settled().await;
+    let found = world.running().bot.ledger.promotions_in(&key(world), world.merge_request.iid, 50).await.unwrap();
+    let of_note = found.iter().find(|standing| standing.promotion.asked_in.note == asked).unwrap();
+    let told = matches!(&of_note.ended, Some((Ending::Stopped { code: with, .. }, _)) if with.starts_with(code));
+    assert!(told, "{code}: {:?}", of_note.ended);
+    assert_eq!(world.replies(asked).iter().filter(|reply| reply.contains("Stopped")).count(), 1, "{:#?}", world.replies(asked));
+    assert!(open(world).await.is_empty(), "the environment is free again");
+}
+
+fn key(world: &World) -> ProjectKey {
+    ProjectKey { instance: InstanceName("main".into()), id: world.project }
 }
 
 /// The open promotions.

@@ -57,11 +57,17 @@ impl Bot {
 
     async fn say_end(&self, rule: &Rule, standing: &Standing, runs: Option<&Standing>, closing: Emoji) -> Result<(), Stopped> {
         let body = self.words.promotion_end(standing, runs, self.audience(rule).await?);
-        self.follow_up(&standing.promotion, "end", body, Some(closing)).await
+        self.follow_up(&standing.promotion, "end", body, Some(closing)).await.map(drop)
     }
 
-    /// A later word in the thread that asked. Said once.
-    pub(super) async fn follow_up(&self, promotion: &Promotion, about: &str, body: String, closing: Option<Emoji>) -> Result<(), Stopped> {
+    /// A later word in the thread that asked. Said once: `false` when it was said before.
+    pub(super) async fn follow_up(
+        &self,
+        promotion: &Promotion,
+        about: &str,
+        body: String,
+        closing: Option<Emoji>,
+    ) -> Result<bool, Stopped> {
         let AskedIn { merge_request, note, discussion, place, .. } = &promotion.asked_in;
         let said = Effect::FollowUp {
             project: promotion.project.clone(),
@@ -73,10 +79,11 @@ impl Bot {
             body,
             closing,
         };
-        if self.ledger.note_written(&said.key()).await?.is_none() {
+        let new = self.ledger.note_written(&said.key()).await?.is_none();
+        if new {
             self.perform(said).await?;
         }
-        Ok(())
+        Ok(new)
     }
 
     /// What was promoted to an environment and arrived, newest first: the first is what runs there as far as we know.

@@ -25,8 +25,9 @@ impl Bot {
             let about = format!("drift/{}", Digest::of(found.what.as_bytes()).hex());
             let bar = Bar::Drift { environment: environment.clone(), found: found.what, expected, at: promoted_at };
             tracing::warn!(%project, %environment, promotion = %standing.promotion.id, "drift");
-            self.follow_up(&standing.promotion, &about, self.words.drift(&bar, &standing), None).await?;
-            self.push(project, What::Tag { name: standing.promotion.release.clone() }).await?;
+            if self.follow_up(&standing.promotion, &about, self.words.drift(&bar, &standing), None).await? {
+                self.push(project, What::Tag { name: standing.promotion.release.clone() }).await?;
+            }
         }
         Ok(Handled::Done)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign::model::promotion::{Ending, Person, PromotionEvent};
+use countersign::model::promotion::{Person, PromotionEvent};
 use countersign::sandbox::registry::Fault;
 
 use super::who::stops;

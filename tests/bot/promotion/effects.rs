@@ -12,8 +12,7 @@ async fn a_registry_that_refuses_the_write_ends_the_promotion_with_words() {
     let (world, _) = released(setup()).await;
     world.registry.fault("PUT /v2/*", Fault::Status(403));
     let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
-    closes(&world, asked, "x").await;
-    world.replied(asked, "CS-STEP").await;
+    stopped(&world, asked, "CS-STEP").await;
     world.settled().await;
     assert_eq!(world.registry.tagged(IMAGE, "staging"), None);
     assert!(open(&world).await.is_empty(), "the environment is free again");
@@ -95,8 +94,7 @@ async fn a_job_that_cannot_be_played_stops_the_promotion() {
     let none = PLAYS.replace("deploy_production", "deploy_nowhere");
     let (world, _) = released(setup_with(&none, PRODUCTION)).await;
     let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
-    closes(&world, asked, "x").await;
-    world.replied(asked, "CS-STEP").await;
+    stopped(&world, asked, "CS-STEP").await;
     assert!(open(&world).await.is_empty());
 }
 
@@ -142,8 +140,7 @@ async fn a_switch_that_is_thrown_between_two_steps_stops_the_second() {
     let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
     until("the first step", || (world.registry.tagged(IMAGE, "staging") == Some(digest)).then_some(())).await;
     std::fs::write(world.bot_toml().with_file_name("halt"), "Stop.").unwrap();
-    closes(&world, asked, "x").await;
-    world.replied(asked, "CS-HALTED").await;
+    stopped(&world, asked, "CS-HALTED").await;
     world.gitlab.heal();
     world.settled().await;
     assert!(world.gitlab.world().project(world.project).deployments.is_empty());

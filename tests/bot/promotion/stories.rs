@@ -10,7 +10,7 @@ async fn a_dry_run_changes_nothing() {
     let (world, digest) = released(setup()).await;
     let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2 --dry-run");
     closes(&world, asked, "white_check_mark").await;
-    let reply = world.replied(asked, &digest.to_string()).await;
+    let reply = world.replied(asked, &digest.short()).await;
     assert!(reply.contains("staging"), "{reply}");
     let asked = world.says_as(world.rita, "/countersign promote production --dry-run");
     closes(&world, asked, "x").await;

@@ -78,8 +78,8 @@ async fn run_with(clearances: &[Clearance], act: Act, began_before: Option<&str>
     let scripted = scripted.await;
     let hands = Hands::new([scripted.client.clone()]);
     let project = ProjectKey { instance: InstanceName("main".into()), id: ProjectId(7) };
-    let promotion = PromotionId("1f2e".into());
-    let place = Place { project: &project, promotion: &promotion, step: 0 };
+    let (promotion, environment) = (PromotionId("1f2e".into()), EnvironmentName("production".into()));
+    let place = Place { project: &project, promotion: &promotion, environment: &environment, step: 0 };
     let began: Option<Timestamp> = began_before.map(|at| at.parse().unwrap());
     let end = hands.step(clearances, place, &act, began).await;
     Ran { end, asked: scripted.asked() }

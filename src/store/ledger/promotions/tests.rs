@@ -247,3 +247,17 @@ async fn a_promotion_with_too_many_events_can_only_be_ended() {
     assert!(!ledger.promotion(&wanted.id).await.unwrap().unwrap().is_open());
     assert!(!ledger.add_to_promotion(&wanted.id, approved(3), at(4)).await.unwrap(), "an ended one is no error");
 }
+
+#[tokio::test]
+async fn of_two_runs_that_saw_the_same_one_goes_on() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let (one, other) = (replica(&store).await, replica(&store).await);
+    let asked = promotion("production", 1);
+    one.open_promotion(&asked, at(0)).await.unwrap();
+    let (_, seen) = one.promotion_at(&asked.id).await.unwrap().unwrap();
+    assert_eq!(other.promotion_at(&asked.id).await.unwrap().unwrap().1, seen);
+    let begins = || PromotionEvent::Began { step: 0 };
+    let both = tokio::join!(one.go_on(&asked.id, seen, begins(), at(1)), other.go_on(&asked.id, seen, begins(), at(1)));
+    assert_eq!([both.0.unwrap(), both.1.unwrap()].iter().filter(|went| **went).count(), 1);
+    assert!(other.go_on(&asked.id, seen + 1, begins(), at(2)).await.unwrap(), "whoever looks again may");
+}
