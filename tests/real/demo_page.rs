@@ -139,7 +139,8 @@ async fn to_staging(browser: &Browser, release: &str) {
 
 /// Rita asks, Otto approves, and the end is told.
 async fn to_production(browser: &Browser, verb: &str, release: &str) {
-    let button = if verb == "rollback" { "#env-production .rollback".into() } else { format!("#env-production .promote[title$='{release}']") };
+    let button =
+        if verb == "rollback" { "#env-production .rollback".into() } else { format!("#env-production .promote[title$='{release}']") };
     browser.click(&button).await;
     browser.read(LAST, "Waiting for an approval").await;
     browser.picture("6-waits", LAST).await;

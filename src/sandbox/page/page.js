@@ -116,7 +116,7 @@ function environment(e) {
 
 function how(r) {
   const words = ["since " + r.since];
-  if (r.requested_by) words.push("promoted by @" + r.requested_by + (r.approved_by.length ? ", approved by @" + r.approved_by.join(", @") : ""), "says the signed summary beside the image");
+  if (r.requested_by) words.push("promoted by @" + r.requested_by + (r.approved_by.length ? ", approved by @" + r.approved_by.join(", @") : ""), "signed summary beside the image");
   return words.join(" · ");
 }
 
@@ -179,6 +179,11 @@ async function post(path, body) {
   const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body || {}) });
   $("told").textContent = await answer.text();
   await refresh();
+  const newest = $("notes").lastElementChild;
+  if (answer.ok && path === "/comment" && newest.id) {
+    // Where a page has many comments, the newest is far from the button.
+    $("told").append(" ", element("a", { href: "#" + (body.reply_to ? "note-" + body.reply_to : newest.id) }, "See the thread"));
+  }
 }
 
 const ended = () => { $("told").textContent = "The demo has ended."; };
