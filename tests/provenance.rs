@@ -130,7 +130,7 @@ async fn an_attested_release_passes_and_shows_builder_and_base() {
         assert_eq!(json["base_image"]["name"], "debian:12-slim");
         assert_eq!(json["base_image"]["digest"], base_digest().to_string());
         assert_eq!((&json["base_image"]["source"], &json["base_image"]["changed_since"]), (&json!("provenance"), &Value::Null));
-        let section = world.bot.words.release_section(std::slice::from_ref(&verdict));
+        let section = world.bot.words.release_section(std::slice::from_ref(&verdict), &[]);
         assert!(section.contains("| Base image | `debian:12-slim` at `sha256:"), "{section}");
         assert!(section.contains("| Provenance | SLSA v1, beside the image, signed"), "{section}");
         assert_eq!(verdict.digest(), Some(digest));
@@ -434,6 +434,6 @@ async fn without_provenance_the_images_annotations_tell_its_base() {
     assert_eq!(verdict.outcome, Outcome::Passed, "{:#?}", verdict.findings);
     let base = verdict.subject.base_image.clone().unwrap().base;
     assert_eq!((base.digest, base.told_by), (base_digest(), BaseToldBy::Annotation));
-    let section = world.bot.words.release_section(&[verdict]);
+    let section = world.bot.words.release_section(&[verdict], &[]);
     assert!(section.contains("(annotation of the image)"), "{section}");
 }

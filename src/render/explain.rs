@@ -94,7 +94,7 @@ fn title(problem: &Problem) -> &'static str {
     }
 }
 
-fn unavailable_title(why: &Why) -> &'static str {
+pub(super) fn unavailable_title(why: &Why) -> &'static str {
     match (why.service, why.kind) {
         (_, WhyKind::Stale) => "the trust root is too old",
         (Service::Gitlab, WhyKind::Down) => "GitLab did not answer",

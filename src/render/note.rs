@@ -34,8 +34,16 @@ struct Checks {
     blocks: Vec<Phrase>,
 }
 
-/// Who reads it, and what the environments run.
-type Around<'a> = (Audience, &'a [Arrived<'a>]);
+/// What a section is written into.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    /// Who reads it.
+    audience: Audience,
+    /// What the environments run.
+    arrived: &'a [Arrived<'a>],
+    /// The command that would bring the release on its way.
+    next: Option<&'a str>,
+}
 
 /// How a section's first line is marked.
 #[derive(Clone, Copy)]
@@ -56,15 +64,16 @@ impl Words {
     pub fn sticky_note(&self, merge_request: MergeRequestIid, verdicts: &[Verdict], audience: Audience, arrived: &[Arrived<'_>]) -> String {
         let marker = self.block("note/marker", &Values::from([("iid", Phrase::number(merge_request.0))]));
         let place = Place::Note(Some(merge_request));
+        let next = self.next_promotion(verdicts, arrived);
+        let around = Around { audience, arrived, next: next.as_deref().filter(|_| verdicts.len() == 1) };
         let body = match verdicts {
-            [verdict] => self.section(verdict, HEADING, place, (audience, arrived)),
+            [verdict] => self.section(verdict, HEADING, place, around),
             several => {
-                let sections = several.iter().map(|verdict| self.section(verdict, SUBHEADING, place, (audience, arrived)));
-                std::iter::once(self.count(several)).chain(sections).collect::<Vec<_>>().join("\n\n")
+                let sections = several.iter().map(|verdict| self.section(verdict, SUBHEADING, place, around));
+                std::iter::once(self.count(several)).chain(sections).chain(next.clone()).collect::<Vec<_>>().join("\n\n")
             }
         };
-        let next = self.next_promotion(verdicts, arrived).map(|next| format!("\n\n{next}")).unwrap_or_default();
-        safe(format!("{marker}\n{body}{next}\n"))
+        safe(format!("{marker}\n{body}\n"))
     }
 
     /// The answer to `verify`, in the thread of a merge request.
@@ -72,7 +81,7 @@ impl Words {
         let place = Place::Note(Some(merge_request));
         let sections = verdicts.iter().map(|verdict| {
             let checked = self.block("note/checked-at", &Values::from([("time", time(verdict.as_of))]));
-            format!("{}\n\n{checked}", self.section(verdict, BOLD, place, (audience, &[])))
+            format!("{}\n\n{checked}", self.section(verdict, BOLD, place, Around { audience, arrived: &[], next: None }))
         });
         safe(sections.collect::<Vec<_>>().join("\n\n---\n\n") + "\n")
     }
@@ -83,7 +92,8 @@ impl Words {
     }
 
     /// One verdict: the word of it and what to do, what is known, and all checks folded.
-    fn section(&self, verdict: &Verdict, mark: Mark, place: Place, (audience, arrived): Around<'_>) -> String {
+    fn section(&self, verdict: &Verdict, mark: Mark, place: Place, around: Around<'_>) -> String {
+        let Around { audience, arrived, next } = around;
         let mut blocks = vec![self.opening(verdict, mark)];
         let still = self.still_running(arrived);
         if verdict.outcome != Outcome::Passed && !still.markdown().is_empty() {
@@ -96,6 +106,7 @@ impl Words {
         if verdict.outcome == Outcome::Passed {
             let rows = self.rows(verdict, place, audience).into_iter().chain(self.environments_row(verdict, arrived)).collect();
             blocks.push(self.block("note/rows", &Table { rows }));
+            blocks.extend(next.map(str::to_owned));
         } else {
             let failed = verdict.findings.iter().filter(|finding| stands_in_the_way(finding));
             let checks: Vec<_> = failed.take(MAX_VISIBLE_ROWS).map(|finding| check_row(finding, verdict, audience)).collect();

@@ -178,15 +178,9 @@ impl Phrase {
         if self.markdown.starts_with('`') { self } else { Self::new(capital(&self.markdown), capital(&self.plain)) }
     }
 
-    /// `a or b`.
-    pub(super) fn either(items: &[Self]) -> Self {
-        let join = |form: fn(&Self) -> &str| items.iter().map(form).collect::<Vec<_>>().join(" or ");
-        Self::new(join(Self::markdown), join(Self::plain))
-    }
-
-    /// `a b`: sentences after each other.
-    pub(super) fn sentences(items: &[Self]) -> Self {
-        let join = |form: fn(&Self) -> &str| items.iter().map(form).collect::<Vec<_>>().join(" ");
+    /// All of them, with words of ours in between.
+    pub(super) fn joined(items: &[Self], between: &'static str) -> Self {
+        let join = |form: fn(&Self) -> &str| items.iter().map(form).collect::<Vec<_>>().join(between);
         Self::new(join(Self::markdown), join(Self::plain))
     }
 

@@ -122,6 +122,24 @@ pub enum PromotionAnswer<'a> {
     },
 }
 
+/// A numbered list.
+#[derive(Serialize)]
+struct Steps {
+    steps: Vec<Step>,
+}
+
+#[derive(Serialize)]
+struct Step {
+    number: Phrase,
+    said: Phrase,
+}
+
+impl Steps {
+    fn of(said: impl IntoIterator<Item = Phrase>) -> Self {
+        Self { steps: (1..).zip(said).map(|(number, said)| Step { number: Phrase::number(number), said }).collect() }
+    }
+}
+
 /// A list of lines of ours.
 #[derive(Serialize)]
 struct Lines {
@@ -176,7 +194,7 @@ impl Words {
         };
         let any_of = |text: &str| {
             let parts: Vec<_> = text.split(" or ").map(part).collect();
-            Phrase::either(&parts)
+            Phrase::joined(&parts, " or ")
         };
         match words.split_once(" in ") {
             Some((role, groups)) if role.starts_with("the role ") => {
@@ -191,6 +209,15 @@ impl Words {
 fn command(verb: &str, names: &[&str]) -> Phrase {
     let words = [PREFIX, verb].iter().chain(names).copied().collect::<Vec<_>>().join(" ");
     Phrase::name(&words)
+}
+
+/// What was not done, as two sentences begin or end with it.
+fn not_done(direction: Direction) -> [(&'static str, Phrase); 2] {
+    let (refused, nothing) = match direction {
+        Direction::Promote => ("Not promoted", "Nothing was promoted."),
+        Direction::Rollback => ("Not rolled back", "Nothing was rolled back."),
+    };
+    [("refused", Phrase::own(refused)), ("nothing", Phrase::own(nothing))]
 }
 
 fn verb(direction: Direction) -> &'static str {

@@ -73,7 +73,7 @@ async fn a_digest_moves_from_staging_to_production_and_the_end_is_told() {
     closes(&world, asked, "white_check_mark").await;
     assert_eq!(world.registry.tagged(IMAGE, "production"), Some(digest));
     world.settled().await;
-    assert_eq!(world.redeliver().await > 0, true);
+    assert!(world.redeliver().await > 0);
     world.settled().await;
     assert_eq!(world.replies(asked).len(), 2, "{:#?}", world.replies(asked));
     assert_eq!(world.registry.count("PUT /v2/shop/api/manifests/production"), 1);

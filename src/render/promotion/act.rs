@@ -7,15 +7,23 @@ use super::super::{Audience, Words};
 use crate::model::Repository;
 use crate::model::environment::{Action, Carrier};
 use crate::model::gitlab::GitRef;
-use crate::model::promotion::{Act, Left, Standing, StepStanding};
+use crate::model::project::WatchedImage;
+use crate::model::promotion::{Act, Ending, Left, Standing, StepStanding};
 
 impl Words {
-    /// An action of the configuration, for this many images.
-    pub(super) fn action(&self, action: &Action, images: usize, audience: Audience) -> Phrase {
-        let image = ("image", Phrase::own(if images == 1 { "the image" } else { "each image" }));
+    /// An action of the configuration, for these images.
+    pub(super) fn action(&self, action: &Action, images: &[&WatchedImage], audience: Audience) -> Phrase {
+        let image = ("image", Phrase::own(if images.len() == 1 { "the image" } else { "each image" }));
         match action {
             Action::Retag { tag } => self.say("promotion/retag", &Values::from([image, ("tag", Phrase::name(tag))])),
-            Action::Copy { to, tag } => self.copy(image, shown(&to.0, audience), tag.as_deref()),
+            Action::Copy { to, tag } => {
+                let to = match images {
+                    [one] => to.of(one).map(|to| repository(&to, audience)),
+                    _ => None,
+                }
+                .unwrap_or_else(|| shown(&to.0, audience));
+                self.copy(image, to, tag.as_deref())
+            }
             Action::PlayJob { job, values } => self.play(job, values.carrier, &Phrase::name(&values.image)),
             Action::StartPipeline { branch, values } => {
                 let on = branch.as_deref().map_or(Phrase::own("the release's tag"), Phrase::name);
@@ -65,24 +73,29 @@ impl Words {
 
     /// Every step of a promotion with what became of it.
     pub(super) fn steps(&self, standing: &Standing, audience: Audience) -> Vec<Phrase> {
-        standing.steps.iter().map(|step| self.step(step, audience)).collect()
+        let refused = matches!(&standing.ended, Some((Ending::Stopped { code, .. }, _)) if code == "CS-STEP");
+        standing.steps.iter().map(|step| self.step(step, refused, audience)).collect()
     }
 
-    fn step(&self, step: &StepStanding, audience: Audience) -> Phrase {
+    fn step(&self, step: &StepStanding, refused: bool, audience: Audience) -> Phrase {
         let act = ("act", self.act(&step.act, audience));
         match (&step.did, step.began) {
             (Some((left, at)), _) => {
-                let values = [act, ("left", self.left(left)), ("at", time(*at))];
+                let values = [act, ("left", self.left(left, &step.act)), ("at", time(*at))];
                 self.say("promotion/step-done", &Values::from(values))
             }
+            // The last one that was begun is the one that was refused.
+            (None, Some(_)) if refused => self.say("promotion/step-refused", &Values::from([act])),
             (None, Some(at)) => self.say("promotion/step-begun", &Values::from([act, ("at", time(at))])),
             (None, None) => self.say("promotion/step-not-done", &Values::from([act])),
         }
     }
 
-    fn left(&self, left: &Left) -> Phrase {
+    fn left(&self, left: &Left, act: &Act) -> Phrase {
         let numbered = |template, id: u64| self.say(template, &Values::from([("id", Phrase::name(&format!("#{id}")))]));
+        let was_so = |before| matches!(act, Act::Retag { image, .. } if image.digest == before);
         match left {
+            Left::Tagged { before: Some(before) } if was_so(*before) => Phrase::own("it was so already"),
             Left::Tagged { before: Some(before) } => self.say("promotion/left-tagged", &Values::from([("before", Phrase::digest(before))])),
             Left::Tagged { before: None } => Phrase::own("the tag is new"),
             Left::Copied { evidence } => {

@@ -6,7 +6,7 @@ use super::super::phrase::Phrase;
 use super::super::story::time;
 use super::super::template::Values;
 use super::super::{Explained, Words, safe};
-use super::{EnvironmentStatus, PromotionAnswer, command, recorded};
+use super::{EnvironmentStatus, PromotionAnswer, command};
 use crate::model::Timestamp;
 use crate::model::promotion::{Direction, Standing};
 use crate::verdict::Looked;
@@ -75,9 +75,10 @@ impl Words {
     }
 
     fn refused_by(&self, standing: &Standing, bar: &Bar) -> Values {
-        let Explained { title, headline, next_step, .. } = self.bar(bar, &[]);
+        let Explained { title, headline, next_step, code } = self.bar(bar, &[]);
         let mut values = self.of(standing);
-        values.extend([("title", Phrase::own(title)), ("headline", headline), ("next_step", next_step)]);
+        let said = [("title", Phrase::own(title)), ("headline", headline), ("next_step", next_step), ("code", Phrase::term(code))];
+        values.extend(said);
         values
     }
 
@@ -136,7 +137,7 @@ impl Words {
             parts.push(self.say(template, &Values::from(values)));
         }
         for freeze in environment.freezes.iter().filter(|freeze| freeze.from <= now && now < freeze.until) {
-            let values = [("until", time(freeze.until)), ("reason", recorded(&freeze.reason))];
+            let values = [("until", time(freeze.until)), ("reason", Phrase::name(&freeze.reason))];
             parts.push(self.say("promotion/frozen", &Values::from(values)));
         }
         if let Some(until) = environment.observe_until.filter(|until| now < *until) {
@@ -145,6 +146,6 @@ impl Words {
         if environment.actions.is_empty() {
             parts.push(Phrase::own("can be asked about only"));
         }
-        if parts.is_empty() { Phrase::own("free") } else { Phrase::list(&parts) }
+        if parts.is_empty() { Phrase::own("free") } else { Phrase::joined(&parts, "; ") }
     }
 }

@@ -1,6 +1,6 @@
 //! A bar as one sentence that names it and one that says what to do.
 
-use super::super::explain::{Explained, Sentence, sentence, service};
+use super::super::explain::{Explained, Sentence, sentence, service, unavailable_title};
 use super::super::phrase::Phrase;
 use super::super::story::time;
 use super::super::{Words, codes};
@@ -9,6 +9,9 @@ use crate::model::EnvironmentName;
 use crate::model::promotion::COMMAND_AGE;
 use crate::verdict::promotion::Bar;
 use crate::verdict::{Problem, Verdict, Why, WhyKind};
+
+/// What a drift found where a tag is gone, before its name.
+const NO_TAG: &str = "no tag ";
 
 impl Words {
     /// Explains why a promotion does not go on. A problem of an image is explained as anywhere else, by the verdict it is from.
@@ -65,6 +68,10 @@ impl Words {
                 self.own(bar, sentence("problem/CS-STEP", values))
             }
             Bar::Drift { environment, found, expected, at } => {
+                let (template, found) = match found.strip_prefix(NO_TAG) {
+                    Some(tag) => ("problem/CS-DRIFT.no-tag", tag),
+                    None => ("problem/CS-DRIFT", found.as_str()),
+                };
                 let values = [
                     ("environment", Phrase::name(&environment.0)),
                     ("found", Phrase::value(found)),
@@ -72,9 +79,9 @@ impl Words {
                     ("at", time(*at)),
                     ("rollback", command("rollback", &[&environment.0])),
                 ];
-                self.own(bar, sentence("problem/CS-DRIFT", values))
+                self.own(bar, sentence(template, values))
             }
-            Bar::Unavailable { what, why } => self.own(bar, unavailable(what, why)),
+            Bar::Unavailable { what, why } => self.in_two(unavailable(what, why), bar.code(), unavailable_title(why)),
         }
     }
 

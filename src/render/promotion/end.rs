@@ -2,22 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
-
 use super::super::phrase::Phrase;
 use super::super::story::time;
 use super::super::template::Values;
 use super::super::{Audience, Explained, Words, codes, safe};
-use super::{Lines, command, recorded, recorded_without, verb};
+use super::{Steps, command, not_done, recorded, recorded_without, verb};
 use crate::model::environment::Action;
 use crate::model::promotion::{Act, Direction, Ending, Promotion, Standing};
 use crate::verdict::promotion::Bar;
-
-/// Its steps, folded.
-#[derive(Serialize)]
-struct Steps {
-    lines: Vec<Phrase>,
-}
 
 impl Words {
     /// The later word in the thread; `runs` is what runs there now as far as we know.
@@ -39,16 +31,21 @@ impl Words {
             }
             Some((Ending::Stopped { code, reason }, _)) => {
                 let (title, todo) = (codes::title(code), codes::todo(code));
-                values.extend([("title", Phrase::own(title)), ("reason", told(reason).capital()), ("next_step", Phrase::own(todo))]);
+                values.extend([
+                    ("title", Phrase::own(title)),
+                    ("reason", told(reason).capital()),
+                    ("next_step", Phrase::own(todo)),
+                    ("code", Phrase::name(code)),
+                ]);
                 if standing.has_begun() {
-                    let lines = Lines { lines: self.steps(standing, audience) };
-                    vec![self.block("promotion/stopped-midway", &values), self.block("promotion/steps", &lines), self.ran(standing, runs)]
+                    let steps = Steps::of(self.steps(standing, audience));
+                    vec![self.block("promotion/stopped-midway", &values), self.block("promotion/steps", &steps), self.ran(standing, runs)]
                 } else {
                     vec![self.block("promotion/stopped", &values)]
                 }
             }
             Some((Ending::NotConverged { reason }, _)) => {
-                values.insert("reason", told(reason).capital());
+                values.insert("reason", told(reason));
                 vec![self.block("promotion/not-converged", &values), self.ran(standing, runs), self.folded_steps(standing, audience)]
             }
             Some((Ending::Cancelled { by }, _)) => {
@@ -76,6 +73,7 @@ impl Words {
             ("command", command(verb(*direction), &[&environment.name.0, release])),
             ("rollback", command("rollback", &[&environment.name.0])),
         ]);
+        values.extend(not_done(*direction));
         values
     }
 
@@ -90,7 +88,7 @@ impl Words {
     }
 
     fn folded_steps(&self, standing: &Standing, audience: Audience) -> String {
-        self.block("promotion/folded-steps", &Steps { lines: self.steps(standing, audience) })
+        self.block("promotion/folded-steps", &Steps::of(self.steps(standing, audience)))
     }
 
     /// What ran before something was changed, and the way back there.
@@ -116,15 +114,15 @@ impl Words {
 
     /// CS-DRIFT, in the thread of the promotion it contradicts.
     pub fn drift(&self, bar: &Bar, standing: &Standing) -> String {
-        let Explained { title, headline, next_step, code } = self.bar(bar, &[]);
+        let Explained { title, headline, code, .. } = self.bar(bar, &[]);
         let Promotion { environment, release, .. } = &standing.promotion;
         let values = [
             ("environment", Phrase::name(&environment.name.0)),
             ("title", Phrase::own(title)),
             ("headline", headline),
-            ("next_step", next_step),
             ("code", Phrase::term(code)),
             ("command", command("promote", &[&environment.name.0, release])),
+            ("rollback", command("rollback", &[&environment.name.0])),
         ];
         safe(self.block("promotion/drift", &Values::from(values)) + "\n")
     }

@@ -6,7 +6,7 @@ use super::super::phrase::Phrase;
 use super::super::story::{Row, Table, time};
 use super::super::template::Values;
 use super::super::{Explained, Words, safe};
-use super::{Lines, Preview, Stage, command, verb};
+use super::{Lines, Preview, Stage, Steps, command, not_done, verb};
 use crate::model::environment::Action;
 use crate::model::gitlab::{Commit, CommitsBetween, MergeRequest};
 use crate::model::promotion::{Direction, Standing};
@@ -91,9 +91,10 @@ impl Words {
         blocks.push(self.block("note/rows", &Table { rows: self.preview_rows(preview) }));
         let attests = preview.weighed.observed.is_empty();
         let actions = preview.environment.actions.iter().filter(|action| attests || !matches!(action, Action::Attest));
-        let lines: Vec<_> = actions.map(|action| self.action(action, preview.images.len(), preview.audience)).collect();
-        if !lines.is_empty() {
-            blocks.push(self.block("promotion/planned", &Lines { lines }));
+        let images: Vec<_> = preview.verdicts.iter().map(|verdict| &verdict.subject.question.image).collect();
+        let steps: Vec<_> = actions.map(|action| self.action(action, &images, preview.audience)).collect();
+        if !steps.is_empty() {
+            blocks.push(self.block("promotion/planned", &Steps::of(steps)));
         }
         blocks
     }
@@ -116,6 +117,7 @@ impl Words {
             ("approve", Phrase::typed("/countersign approve")),
             ("cancel", Phrase::typed("/countersign cancel")),
         ]);
+        values.extend(not_done(preview.direction));
         values
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::explain::without_host;
 use super::super::inert::{one_line, quoted};
 use super::super::phrase::{Phrase, shorten};
 
@@ -15,13 +16,13 @@ pub(super) fn recorded(text: &str) -> Phrase {
     let pieces: Vec<&str> = text.split('`').collect();
     // An even number of pieces leaves a mark open: then none of them counts as one.
     let said: Vec<String> = match pieces.len() % 2 {
-        1 => pieces.iter().enumerate().map(|(at, piece)| if at % 2 == 0 { words(piece) } else { quoted(&shorten(piece)) }).collect(),
+        1 => pieces.iter().enumerate().map(|(at, piece)| if at % 2 == 0 { words(piece) } else { quoted(&shown(piece)) }).collect(),
         _ => vec![words(&text)],
     };
     Phrase::new(said.concat(), text.replace('`', ""))
 }
 
-/// The same without the names of these registries: for people who may not know them.
+/// The same where even the bare names of these registries stay out.
 pub(super) fn recorded_without(text: &str, hosts: &BTreeSet<String>) -> Phrase {
     let bare =
         hosts.iter().fold(text.to_owned(), |text, host| text.replace(&format!("{host}/"), "").replace(host.as_str(), "the registry"));
@@ -42,9 +43,14 @@ fn word(word: &str) -> String {
         };
     }
     match word.split_once(core) {
-        Some((before, after)) => format!("{before}{}{after}", quoted(&shorten(core))),
+        Some((before, after)) => format!("{before}{}{after}", quoted(&shown(core))),
         None => quoted(word),
     }
+}
+
+/// A name as notes show it: registries are not named in them.
+fn shown(name: &str) -> String {
+    shorten(without_host(name))
 }
 
 /// A word without markup, reference, address or emoji.
@@ -94,21 +100,21 @@ mod tests {
         for (text, expected) in [
             ("pipeline #12 is gone", "pipeline `#12` is gone"),
             ("ask @all, now", "ask `＠all`, now"),
-            ("(see https://evil.example)", "(see `https://evil.example`)"),
+            ("(see https://evil.example)", "(see `/evil.example`)"),
             ("see www.evil.example", "see `www.evil.example`"),
             ("the job deploy_production (23)", "the job `deploy_production` (23)"),
             ("a :tada: *b* ABC-12 _x_", "a `:tada`: `*b*` `ABC-12` `_x_`"),
             ("commit a1b2c3d4: gone", "commit `a1b2c3d4`: gone"),
             ("a `b", "a `'b`"),
             ("/close", "`/close`"),
-            (&format!("r.example/a@{digest} is gone"), &format!("`r.example/a＠{}` is gone", digest.short())),
+            (&format!("r.example/a@{digest} is gone"), &format!("`a＠{}` is gone", digest.short())),
         ] {
             assert_eq!(recorded(text).markdown(), expected);
         }
         for text in HOSTILE {
             let said = recorded(text);
             assert!(!said.markdown().contains('\n') && !said.markdown().starts_with('/'), "{said:?}");
-            assert!(said.markdown().matches('`').count() % 2 == 0, "{said:?}");
+            assert!(said.markdown().matches('`').count().is_multiple_of(2), "{said:?}");
             let outside: String = said.markdown().split('`').step_by(2).collect();
             assert!(!outside.contains(['@', '<', '[', '#', '!', '~', '*', '_', '&', '$', '\\', '|', '{', '/']), "{text:?} -> {said:?}");
         }

@@ -57,14 +57,16 @@ impl Words {
     pub(in crate::render) fn still_running(&self, arrived: &[Arrived<'_>]) -> Phrase {
         let runs = arrived.iter().filter(|arrived| !arrived.runs.is_empty());
         let said: Vec<_> = runs.map(|arrived| self.still_runs(&arrived.environment.name, arrived.runs.first())).collect();
-        Phrase::sentences(&said)
+        Phrase::joined(&said, " ")
     }
 
     /// The command that would bring a release on its way, if there is an obvious one: all of it passed, and no environment that it
     /// would be promoted to has seen it or anything newer.
     pub(in crate::render) fn next_promotion(&self, verdicts: &[Verdict], arrived: &[Arrived<'_>]) -> Option<String> {
         let first = verdicts.first().filter(|_| verdicts.iter().all(|verdict| verdict.outcome == Outcome::Passed))?;
-        let (About::Release { tag }, Some(built)) = (&first.subject.question.about, first.subject.pipeline.as_ref()?.created_at) else {
+        let (About::Release { tag }, Some(built)) =
+            (&first.subject.question.about, first.subject.pipeline.as_ref().and_then(|built| built.created_at.or(built.finished_at)))
+        else {
             return None;
         };
         let images: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.image.as_ref()).collect();

@@ -8,12 +8,12 @@ use crate::verdict::{About, Check, CheckOutcome, Outcome, Problem, Verdict};
 
 const MR: MergeRequestIid = MergeRequestIid(412);
 
-fn words() -> Words {
+pub(super) fn words() -> Words {
     Words::new().unwrap()
 }
 
 /// Holds an output against its file.
-fn check(name: &str, output: &str) {
+pub(super) fn check(name: &str, output: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/words").join(name);
     if std::env::var_os("UPDATE_WORDS").is_some() {
         std::fs::write(&path, output).unwrap();
@@ -67,7 +67,7 @@ fn two_images() -> Vec<Verdict> {
 
 #[test]
 fn sticky_notes_read_well() {
-    let note = |verdicts: &[Verdict], audience| words().sticky_note(MR, verdicts, audience);
+    let note = |verdicts: &[Verdict], audience| words().sticky_note(MR, verdicts, audience, &[]);
     check("sticky-passed.md", &note(&usual(passed), Audience::Members));
     check("sticky-passed-keyless.md", &note(&usual(passed_keyless), Audience::Members));
     check("sticky-passed-public.md", &note(&usual(passed_keyless), Audience::Everyone));
@@ -100,7 +100,7 @@ fn replies_read_well() {
 
 #[test]
 fn release_sections_read_well() {
-    let section = |verdicts: &[Verdict]| words().release_section(verdicts);
+    let section = |verdicts: &[Verdict]| words().release_section(verdicts, &[]);
     check("release-passed.md", &section(&usual(passed)));
     check("release-passed-keyless.md", &section(&usual(passed_keyless)));
     check("release-passed-attested.md", &section(&usual(attested)));
@@ -118,7 +118,7 @@ fn a_later_look_that_saw_the_same_changes_nothing() {
     let of = |verdict: &Verdict| {
         let verdicts = std::slice::from_ref(verdict);
         let words = words();
-        (words.release_section(verdicts), words.sticky_note(MR, verdicts, Audience::Members), words.status_description(verdicts))
+        (words.release_section(verdicts, &[]), words.sticky_note(MR, verdicts, Audience::Members, &[]), words.status_description(verdicts))
     };
     assert_eq!(of(&early), of(&late));
 }
@@ -163,8 +163,10 @@ fn every_problem_is_explained() {
         text.push_str(&format!("> {}\n> {}\n\n", said.headline.plain(), said.next_step.plain()));
     }
     check("problems.md", &text);
+    let bars = super::promotion::bars(&outside);
     for page in CODES {
-        assert!(problems.iter().any(|problem| problem.code() == page.code), "{} is no code any more", page.code);
+        let is_said = problems.iter().map(Problem::code).chain(bars.iter().map(|bar| bar.code())).any(|code| code == page.code);
+        assert!(is_said, "{} is no code any more", page.code);
     }
 }
 
@@ -239,9 +241,9 @@ fn an_outage_never_reads_as_unsigned_and_nothing_else_as_passed() {
     for verdict in [unreachable(&Outside::usual()), tag_moved(&Outside::usual()), not_ended(&Outside::usual())] {
         let verdicts = std::slice::from_ref(&verdict);
         let all = [
-            words.sticky_note(MR, verdicts, Audience::Members),
+            words.sticky_note(MR, verdicts, Audience::Members, &[]),
             words.reply(MR, verdicts, Audience::Members),
-            words.release_section(verdicts),
+            words.release_section(verdicts, &[]),
             words.status_description(verdicts),
             words.verdict_text(&verdict, false),
         ];
@@ -265,7 +267,7 @@ fn a_public_note_names_no_registry() {
         verdicts[0].findings.push(finding(Check::Identity, CheckOutcome::Blocked, ("none", &image().to_string()), None));
         let based = format!("registry.example.com/base/debian:12 at {}", digest());
         verdicts[0].findings.push(finding(Check::BaseImage, CheckOutcome::Passed, (&based, &based), None));
-        for text in [words.sticky_note(MR, &verdicts, Audience::Everyone), words.reply(MR, &verdicts, Audience::Everyone)] {
+        for text in [words.sticky_note(MR, &verdicts, Audience::Everyone, &[]), words.reply(MR, &verdicts, Audience::Everyone)] {
             assert!(!text.contains("registry.example.com"), "{text}");
         }
         assert!(!words.status_description(&verdicts).contains("registry.example.com"));

@@ -9,7 +9,7 @@ use crate::render::*;
 use crate::verdict::Verdict;
 
 /// What a parser sees, with the text of code spans and the addresses of our links left out.
-fn structure(markdown: &str) -> Vec<String> {
+pub(super) fn structure(markdown: &str) -> Vec<String> {
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_STRIKETHROUGH
         | Options::ENABLE_TASKLISTS
@@ -41,9 +41,9 @@ fn outputs(words: &Words, outside: &Outside) -> Vec<String> {
     let mut all = vec![words.unknown("bot", &outside.title, None), words.not_found(&NotFound::Name(outside.title.clone()))];
     for verdict in [passed(outside), multi_arch(outside), tag_moved(outside), unreachable(outside), not_ended(outside)] {
         let one = std::slice::from_ref(&verdict);
-        all.push(words.sticky_note(mr, one, Audience::Members));
+        all.push(words.sticky_note(mr, one, Audience::Members, &[]));
         all.push(words.reply(mr, one, Audience::Everyone));
-        all.push(words.release_section(one));
+        all.push(words.release_section(one, &[]));
     }
     for problem in problems(outside) {
         let said = words.explain(&problem, &subject(outside));

@@ -57,8 +57,7 @@ async fn a_pipeline_is_started_with_the_digest_and_its_end_is_told() {
     let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
     let started = || {
         let gitlab = world.gitlab.world();
-        let found = gitlab.pipelines.values().find(|held| held.user == world.bot && held.source == "api").map(|held| held.id);
-        found
+        gitlab.pipelines.values().find(|held| held.user == world.bot && held.source == "api").map(|held| held.id)
     };
     let pipeline = until("a pipeline is started", started).await;
     let given = format!("{:?}", world.gitlab.world().pipelines[&pipeline].variables);

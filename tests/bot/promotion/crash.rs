@@ -14,7 +14,7 @@ const STEPS: &str = "role = \"developer\"\nactions = [{ action = \"retag\", tag 
 async fn once(world: &World, asked: NoteId, digest: Digest) {
     let play = || {
         let gitlab = world.gitlab.world();
-        let job = gitlab.jobs.values().filter(|job| job.spec.name == "deploy_production").last().unwrap();
+        let job = gitlab.jobs.values().rfind(|job| job.spec.name == "deploy_production").unwrap();
         (job.user == world.bot && !job.status.ended()).then_some(job.id)
     };
     if !world.reactions(asked).iter().any(|name| name == "white_check_mark") {

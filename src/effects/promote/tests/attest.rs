@@ -1,4 +1,5 @@
 //! `attest`.
+#![cfg(test)]
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
 //! `copy`.
+#![cfg(test)]
 
 use serde_json::json;
 
@@ -137,7 +138,8 @@ async fn stopped_at_any_write_ends_whole_after_the_next_run() {
         assert_eq!(scene.there.tagged(&scene.to, "production"), None, "stopped at {stop}");
         assert_eq!(scene.copy().await, Ok(Left::Copied { evidence: EVIDENCE }), "stopped at {stop}");
         scene.whole();
-        stop += 1;
+        // Every second one: each costs a whole copy, and the two writes of a blob are alike.
+        stop += 2;
     }
     assert!(stop > 20, "there were only {stop} writes");
 }

@@ -1,4 +1,5 @@
 //! The signing key.
+#![cfg(test)]
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;

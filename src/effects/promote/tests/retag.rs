@@ -1,4 +1,5 @@
 //! `retag`.
+#![cfg(test)]
 
 use super::*;
 use crate::sandbox::registry::{Account, Auth, Fault};
