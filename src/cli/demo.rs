@@ -65,7 +65,9 @@ impl Demo {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments) -> Exit {
-    if let Err(fault) = log::init(log::Format::Text, tracing::Level::WARN) {
+    // What an operator is warned of, such as a drift, is what the story plays: between its lines only what fails has a place.
+    let level = if arguments.once { tracing::Level::ERROR } else { tracing::Level::WARN };
+    if let Err(fault) = log::init(log::Format::Text, level) {
         return complain(&format!("the log could not be opened: {fault}"), Exit::CouldNotCheck);
     }
     let demo = match Demo::start(Signing::Keyless).await {

@@ -11,6 +11,8 @@ const icons = {
   hourglass: "M4 2h8M4 14h8M4.5 2c0 3 1.5 4 3.5 6c-2 2-3.5 3-3.5 6M11.5 2c0 3-1.5 4-3.5 6c2 2 3.5 3 3.5 6",
 };
 let last = "";
+let answers = null; // the note that the next comment answers
+let titles = {};
 
 function element(tag, attributes, ...children) {
   const made = document.createElement(tag);
@@ -54,9 +56,68 @@ function note(n) {
   by.append(element("span", {}, n.at + (n.edited ? ", edited" : "")));
   const avatar = element("span", { class: "avatar", "aria-hidden": "true" }, initials);
   const box = element("section", { class: "note" + (n.reply ? " reply" : ""), id: "note-" + n.id, "data-bot": String(n.bot) }, avatar, by, text(n.html));
+  titles[n.id] = n.author;
   const reaction = (name) => element("span", { class: name }, ...(icons[name] ? [icon(name)] : []), words[name] || name);
   if (n.reactions.length) box.append(element("div", { class: "reactions" }, ...n.reactions.map(reaction)));
+  if (n.answers) box.append(replies(n));
   return box;
+}
+
+/** What can be said in a thread with one click. */
+function replies(n) {
+  const row = element("div", { class: "replies" });
+  if (n.waits) {
+    row.append(say("Approve as Otto", { by: "otto", body: "/countersign approve", reply_to: n.answers }, "approve"));
+    row.append(say("Cancel as Rita", { by: "rita", body: "/countersign cancel", reply_to: n.answers }, "cancel"));
+  }
+  const reply = element("button", { type: "button", class: "reply-here", "data-key": "reply-" + n.answers }, "Reply");
+  reply.addEventListener("click", () => inThread(n.answers));
+  row.append(reply);
+  return row;
+}
+
+/** A button that comments in somebody's name. */
+function say(label, comment, name) {
+  const made = element("button", { type: "button", class: "say " + name, title: comment.body, "data-key": comment.body + (comment.reply_to || "") }, label);
+  made.addEventListener("click", () => post("/comment", comment).catch(ended));
+  return made;
+}
+
+/** The next comment answers a note, or, with null, none. */
+function inThread(note) {
+  answers = note;
+  $("thread").hidden = note === null;
+  if (note === null) return;
+  $("thread").querySelector("b").textContent = titles[note];
+  $("comment").focus();
+}
+
+/** What one environment runs, and what can be asked for it. */
+function environment(e) {
+  const r = e.runs;
+  const head = element("div", { class: "row" }, element("h2", { class: "grow" }, e.name[0].toUpperCase() + e.name.slice(1)));
+  if (e.deploying) head.append(element("span", { class: "pill running" }, "deploying " + e.deploying));
+  if (r) head.append(element("span", { class: "pill " + (r.by_hand ? "failed" : "success") }, "runs " + r.release));
+  const box = element("article", { id: "env-" + e.name }, head);
+  if (!r) box.append(element("p", { class: "empty" }, "Nothing runs here yet."));
+  else {
+    box.append(element("code", { class: "digest" }, r.digest || "no digest is known"));
+    box.append(element("p", { class: "meta" }, how(r)));
+    if (r.by_hand) box.append(element("p", { class: "warning" }, "Deployed by hand by " + r.by_hand + ", past Countersign."));
+    if (r.tag_differs) box.append(element("p", { class: "warning" }, "The registry tag " + e.name + " names another image."));
+  }
+  const who = e.name === "staging" ? ["dana", "Dana"] : ["rita", "Rita"];
+  const row = element("div", { class: "replies" });
+  for (const tag of e.promotable) row.append(say(who[1] + ": promote " + tag, { by: who[0], body: "/countersign promote " + e.name + " " + tag }, "promote"));
+  if (r) row.append(say(who[1] + ": roll back", { by: who[0], body: "/countersign rollback " + e.name }, "rollback"));
+  if (row.children.length) box.append(row);
+  return box;
+}
+
+function how(r) {
+  const words = ["since " + r.since];
+  if (r.requested_by) words.push("promoted by @" + r.requested_by + (r.approved_by.length ? ", approved by @" + r.approved_by.join(", @") : ""), "signed summary beside the image");
+  return words.join(" · ");
 }
 
 const release = (r) => element("section", { id: "release-" + r.tag }, element("h3", {}, r.name), text(r.html));
@@ -84,12 +145,25 @@ function draw(state) {
   $("mr-state").textContent = mr.state;
   $("mr-state").className = "pill " + mr.state;
   $("mr-meta").textContent = state.project + " · " + mr.source + " into " + mr.target;
+  for (const who of state.people) {
+    if (!$("by").querySelector(`[value=${who.username}]`)) $("by").append(element("option", { value: who.username }, who.name + " (" + who.role + ")"));
+  }
+  const focused = document.activeElement && document.activeElement.dataset.key;
+  $("environments").replaceChildren(...state.environments.map(environment));
   fill("notes", state.notes.map(note), "No comments yet.");
   fill("releases", state.releases.map(release), "No release yet.");
   fill("pipelines", state.pipelines.map(pipeline), "No release pipeline yet.");
   fill("registry", state.registry.map(image), "No image yet.");
   for (const details of document.querySelectorAll("details")) details.open = open.has(named(details));
   for (const button of document.querySelectorAll("[data-act]")) button.disabled = !state.can.includes(button.dataset.act);
+  for (const first of document.querySelectorAll("[data-instead]")) {
+    const other = $(first.dataset.instead);
+    [first.hidden, other.hidden] = [!other.disabled, other.disabled];
+  }
+  if (focused) {
+    const again = [...document.querySelectorAll("[data-key]")].find((button) => button.dataset.key === focused);
+    if (again) again.focus();
+  }
 }
 
 async function refresh() {
@@ -105,6 +179,11 @@ async function post(path, body) {
   const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body || {}) });
   $("told").textContent = await answer.text();
   await refresh();
+  const newest = $("notes").lastElementChild;
+  if (answer.ok && path === "/comment" && newest.id) {
+    // Where a page has many comments, the newest is far from the button.
+    $("told").append(" ", element("a", { href: "#" + (body.reply_to ? "note-" + body.reply_to : newest.id) }, "See the thread"));
+  }
 }
 
 const ended = () => { $("told").textContent = "The demo has ended."; };
@@ -115,11 +194,13 @@ for (const button of document.querySelectorAll("[data-act]")) {
 $("say").addEventListener("submit", (event) => {
   event.preventDefault();
   const body = $("comment").value;
-  if (body.trim()) post("/comment", { body }).catch(ended);
+  if (body.trim()) post("/comment", { body, by: $("by").value, reply_to: answers }).catch(ended);
   $("comment").value = "";
+  inThread(null);
 });
 $("comment").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("say").requestSubmit();
 });
+$("no-thread").addEventListener("click", () => inThread(null));
 setInterval(() => refresh().catch(ended), 500);
 refresh().catch(ended);

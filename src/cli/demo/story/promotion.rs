@@ -156,5 +156,8 @@ fn unfolded(note: &str) -> String {
         rest = after.split_once("</details>").map_or("", |(_, after)| after);
     }
     shown.push_str(rest);
+    while shown.contains("\n\n\n") {
+        shown = shown.replace("\n\n\n", "\n\n");
+    }
     shown.trim_end().to_owned()
 }
