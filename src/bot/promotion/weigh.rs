@@ -9,7 +9,7 @@ use crate::model::project::WatchedImage;
 use crate::model::promotion::{Act, AskedIn, Direction, Left, Person, PromotionId, Standing};
 use crate::model::{Digest, PinnedImage, Timestamp};
 use crate::verdict::promotion::{Bar, Holder, PromotionFacts, Right, Staged, Weighed, clear, rule_digest, weigh};
-use crate::verdict::{About, Clearance, Looked, PipelineFault, Problem, Question, Rank, Verdict};
+use crate::verdict::{About, AskingJob, Clearance, Looked, PipelineFault, Problem, Question, Rank, Verdict};
 
 /// Promotions to an environment that are searched for one that put a digest there: those of years.
 const BACK: usize = 200;
@@ -105,7 +105,7 @@ fn runs_again(problem: &Problem) -> bool {
 impl Bot {
     /// Looks at everything that decides, judges every image again, and decides.
     pub(in crate::bot) async fn weigh(&self, rule: &Rule, case: &Case<'_>) -> Result<Decided, Stopped> {
-        let asking_job = self.own_running_job(case).await?;
+        let asking_job = self.own_running_job(case).await?.map(AskingJob::Said);
         let (mut verdicts, mut ids) = (vec![], vec![]);
         for (image, about) in &case.images {
             let question = Question { project: rule.watched.clone(), image: image.clone(), about: about.clone(), asking_job };
