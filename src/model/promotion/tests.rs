@@ -207,6 +207,7 @@ fn a_promotion_is_named_by_its_command_and_by_nothing_else() {
         PromotionId::of(&project, &asked).0
     };
     let one = id(&|_, _| {});
+    assert_eq!(PromotionId(one.clone()).to_string(), one);
     assert_eq!(one, "36fa2abf9cd98597", "ids on record are found for ever");
     assert_eq!(one, id(&|_, asked| (asked.words, asked.discussion) = (Digest::of(b"edited"), DiscussionId("e".into()))));
     let others = [
