@@ -114,7 +114,7 @@ mod tests {
         for text in HOSTILE {
             let said = recorded(text);
             assert!(!said.markdown().contains('\n') && !said.markdown().starts_with('/'), "{said:?}");
-            assert!(said.markdown().matches('`').count() % 2 == 0, "{said:?}");
+            assert!(said.markdown().matches('`').count().is_multiple_of(2), "{said:?}");
             let outside: String = said.markdown().split('`').step_by(2).collect();
             assert!(!outside.contains(['@', '<', '[', '#', '!', '~', '*', '_', '&', '$', '\\', '|', '{', '/']), "{text:?} -> {said:?}");
         }
