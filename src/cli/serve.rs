@@ -155,6 +155,9 @@ pub async fn start_at(config: Config, pace: queue::Pace) -> Result<Running, Cann
     parts.spawn(queue::run(queue.clone(), work.clone(), pace, stop.clone()));
     parts.spawn(schedule::run(work, queue, config.catch_up.every, stop.clone()));
     parts.spawn(http::serve(listener, router, stop.clone()));
+    for warning in &config.warnings {
+        tracing::warn!(line = warning.line, key = warning.path, "bot.toml: {}", warning.says);
+    }
     tracing::info!(%address, projects = bot.rules.len(), "countersign listens");
     Ok(Running { address, bot, stop, parts })
 }

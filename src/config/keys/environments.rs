@@ -72,8 +72,9 @@ pub mod environment {
         "observe_until",
         Kind::Moment,
         Need::Optional,
-        "Until then, at most 90 days ahead, everything but rights, halt, freeze and lock that would stop a promotion is said and stops \
-         nothing. A date means its first moment.",
+        "Until then, at most 90 days ahead, a freeze, `after`, and what is wrong or missing in the image's own way here are said and stop \
+         nothing. Rights, approvals, the halt switch, tampering and what could not be checked stop a promotion in any case. A date means \
+         its first moment.",
     );
 }
 
