@@ -176,4 +176,37 @@ mod tests {
         assert_eq!((who(30, &[]), who(45, &[])), ("the role Developer".into(), "access level 45".into()));
         assert_eq!(who(40, &["shop/release", "ops"]), "group shop/release or group ops");
     }
+
+    #[test]
+    fn a_copy_goes_where_its_target_says_or_nowhere() {
+        let image = WatchedImage {
+            name: "api".into(),
+            repository: "registry.example.com/shop/api".parse().unwrap(),
+            version_tag: crate::model::project::TagTemplate::parse("{tag}").unwrap(),
+            commit_tag: None,
+            release_job: "release".into(),
+            digest_file: None,
+            signers: vec![],
+            wants_provenance: false,
+            platform_signatures: false,
+        };
+        let of = |target: &str| CopyTarget(target.into()).of(&image).map(|repository| repository.to_string());
+        assert_eq!(of("prod.example.com/{image}").as_deref(), Some("prod.example.com/api"));
+        assert_eq!(of("prod.example.com/mirror/{path}").as_deref(), Some("prod.example.com/mirror/shop/api"));
+        assert_eq!(of("prod.example.com/{tag}"), None);
+    }
+
+    #[test]
+    fn actions_have_the_words_of_the_configuration() {
+        let values = Values { carrier: Carrier::Inputs, image: "IMAGE".into() };
+        let actions = [
+            Action::Retag { tag: "t".into() },
+            Action::Copy { to: CopyTarget("r".into()), tag: None },
+            Action::PlayJob { job: "j".into(), values: values.clone() },
+            Action::StartPipeline { branch: None, values },
+            Action::Deployment,
+            Action::Attest,
+        ];
+        assert_eq!(actions.map(|action| action.word()), ["retag", "copy", "play-job", "start-pipeline", "deployment", "attest"]);
+    }
 }

@@ -39,11 +39,12 @@ pub struct Setup {
     hook_token: bool,
     toml: Vec<(String, String)>,
     files: Vec<(&'static str, String)>,
+    pace: Pace,
 }
 
 impl Setup {
     pub fn new(signing: Signing) -> Self {
-        Self { signing, polls: NEVER, rechecks: NEVER, hook_token: true, toml: vec![], files: vec![] }
+        Self { signing, polls: NEVER, rechecks: NEVER, hook_token: true, toml: vec![], files: vec![], pace: QUICK }
     }
 
     /// The catch-up poll looks this often; without it, once at the start.
@@ -67,6 +68,12 @@ impl Setup {
     /// A file beside `bot.toml`.
     pub fn file(mut self, name: &'static str, text: &str) -> Self {
         self.files.push((name, text.into()));
+        self
+    }
+
+    /// What is put off is not looked at again by itself as long as a test runs.
+    pub fn patient(mut self) -> Self {
+        (self.pace.first_pause, self.pace.longest_pause) = (NEVER, NEVER);
         self
     }
 
@@ -135,7 +142,7 @@ impl World {
 
     /// The bot starts, on the store that is there; GitLab's hook follows it.
     pub async fn up(&mut self) {
-        let running = serve::start_at(self.config(), QUICK).await.unwrap();
+        let running = serve::start_at(self.config(), self.setup.pace).await.unwrap();
         let address = format!("http://{}", running.address);
         self.running = Some(running);
         self.hook_to(&address);

@@ -52,7 +52,7 @@ impl Stage {
 
     async fn step(&self, promotion: &str, act: &Act, began_before: Option<Timestamp>) -> Result<Left, NotDone> {
         let (key, promotion) = (self.key(), PromotionId(promotion.into()));
-        let environment = EnvironmentName("production".into());
+        let environment = countersign::model::EnvironmentName("production".into());
         let place = countersign::effects::promote::Place { project: &key, promotion: &promotion, environment: &environment, step: 0 };
         self.hands.step(&clearances(), place, act, began_before).await
     }

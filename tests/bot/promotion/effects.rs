@@ -77,6 +77,15 @@ async fn a_deploy_job_gets_the_digest_and_its_end_ends_the_promotion() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_deploy_job_wakes_its_promotion_at_once() {
+    let (world, _) = released(setup_with(PLAYS, PRODUCTION).patient()).await;
+    let (asked, job) = deploying(&world).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    world.gitlab.world().finish_job(job, JobEnd::success());
+    closes(&world, asked, "white_check_mark").await;
+}
+
+#[tokio::test]
 async fn a_deploy_job_that_fails_is_told_as_not_converged() {
     let (world, _) = released(setup_with(PLAYS, PRODUCTION)).await;
     let (asked, job) = deploying(&world).await;

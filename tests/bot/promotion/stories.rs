@@ -1,6 +1,8 @@
 //! Preview, status, cancel, rollback, drift.
 
-use countersign::model::gitlab::CommitSha;
+use countersign::model::EnvironmentName;
+use countersign::model::gitlab::{CommitSha, GitRef};
+use countersign::model::promotion::PromotionId;
 use countersign::sandbox::authority::{Claims, GitlabJob};
 
 use super::*;
@@ -59,12 +61,43 @@ async fn what_waits_can_be_cancelled_and_frees_the_environment() {
 
 #[tokio::test]
 async fn an_approval_that_does_not_come_ends_the_promotion() {
-    let second = format!("approval_age = \"1m\"\n{SECOND}");
-    let (world, _) = released(setup_with(&second, PRODUCTION).polls()).await;
+    let (world, _) = released(setup_with(SECOND, PRODUCTION).polls()).await;
     let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
     closes(&world, asked, "hourglass").await;
-    let standing = open(&world).await.remove(0);
-    assert!(standing.is_overdue(standing.ends_by().unwrap() + jiff::SignedDuration::from_secs(1)));
+    // The same, asked for two hours ago, for production.
+    let mut old = open(&world).await.remove(0).promotion;
+    (old.id, old.asked_in.place) = (PromotionId("0123456789abcdef".into()), 1);
+    old.environment.name = EnvironmentName("production".into());
+    old.requested_at -= jiff::SignedDuration::from_hours(2);
+    let ledger = &world.running().bot.ledger;
+    ledger.open_promotion(&old, old.requested_at).await.unwrap();
+    let told = world.replied(asked, "CS-EXPIRED").await;
+    assert!(told.contains("production"), "{told}");
+    let standing = ledger.promotion(&old.id).await.unwrap().unwrap();
+    assert!(matches!(standing.ended, Some((Ending::Stopped { .. }, _))), "{:?}", standing.ended);
+    assert_eq!(open(&world).await.len(), 1, "the young one still waits");
+}
+
+#[tokio::test]
+async fn who_is_in_the_way_for_too_long_is_out_of_it() {
+    let (world, digest) = released(setup_with(SECOND, PRODUCTION)).await;
+    let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
+    closes(&world, asked, "hourglass").await;
+    world.settled().await;
+    let no = world.answers_as(world.rita, asked, "/countersign cancel");
+    closes(&world, no, "white_check_mark").await;
+    world.settled().await;
+    let ledger = &world.running().bot.ledger;
+    let mut old = ledger.promotions_in(&key(&world), world.merge_request.iid, 1).await.unwrap().remove(0).promotion;
+    (old.id, old.asked_in.place) = (PromotionId("0123456789abcdef".into()), 1);
+    old.requested_at -= jiff::SignedDuration::from_hours(2);
+    ledger.open_promotion(&old, old.requested_at).await.unwrap();
+    let mara = maintainer(&world, "mara");
+    let asked = world.says_as(mara, "/countersign promote staging v1.8.2");
+    closes(&world, asked, "hourglass").await;
+    world.answers_as(world.rita, asked, "/countersign approve");
+    closes(&world, asked, "white_check_mark").await;
+    assert_eq!(world.registry.tagged(IMAGE, "staging"), Some(digest));
 }
 
 #[tokio::test]
@@ -97,6 +130,23 @@ async fn an_environment_that_runs_something_else_is_told_once() {
     world.registry.push_image(IMAGE, "staging", "somebody else's");
     let drift = world.replied(asked, "CS-DRIFT").await;
     assert!(drift.contains(&digest.short()) || drift.contains(&digest.to_string()), "{drift}");
+    world.settled().await;
+    assert_eq!(world.replies(asked).iter().filter(|reply| reply.contains("CS-DRIFT")).count(), 1);
+}
+
+#[tokio::test]
+async fn a_deployment_past_the_bot_is_told_as_drift() {
+    let (world, _) = released(setup()).await;
+    let asked = staged(&world).await;
+    world.settled().await;
+    {
+        let mut gitlab = world.gitlab.world();
+        gitlab.push_commit(world.project, "main", world.rita, "Quick fix");
+        let deployment = gitlab.deploy(world.project, "staging", &GitRef::Branch("main".into()), world.rita);
+        gitlab.set_deployment(world.project, deployment, "success");
+    }
+    let drift = world.replied(asked, "CS-DRIFT").await;
+    assert!(drift.contains("main"), "{drift}");
     world.settled().await;
     assert_eq!(world.replies(asked).iter().filter(|reply| reply.contains("CS-DRIFT")).count(), 1);
 }
