@@ -295,14 +295,15 @@ environments = ["staging", "production"]
     pub fn gitlab_job(&self, job: JobId, tag: &str) -> GitlabJob {
         let world = self.gitlab.world();
         let project = world.project(self.project);
-        let pipeline = world.pipeline(world.job(job).pipeline);
+        // A certificate may also claim a job that was never there.
+        let sha = world.jobs.get(&job).map_or(&self.commit, |job| &world.pipeline(job.pipeline).sha);
         GitlabJob {
             server: self.gitlab.url().into(),
             project: project.path.clone(),
             project_id: project.id.0,
             namespace_id: project.group,
             git_ref: format!("refs/tags/{tag}"),
-            sha: pipeline.sha.to_string(),
+            sha: sha.to_string(),
             job_id: job.0,
             pipeline_source: "push".into(),
         }

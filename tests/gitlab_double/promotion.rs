@@ -34,7 +34,7 @@ impl Stage {
         let shop = Shop::open().await.with_ci();
         let (bot, token) = shop.gitlab.world().add_bot(shop.project, "Countersign", level);
         let name = InstanceName("main".into());
-        let settings = Settings { name, url: shop.gitlab.url().parse().unwrap(), token: Secret::new(&token).unwrap(), ca_pem: None };
+        let settings = Settings { name, url: shop.gitlab.url().parse().unwrap(), token: Secret::new(&token).unwrap() };
         let client = GitlabClient::new(&settings).unwrap();
         Self { eyes: Eyes::new(client.clone()), hands: Hands::new([client]), shop, bot, token }
     }
@@ -52,7 +52,7 @@ impl Stage {
 
     async fn step(&self, promotion: &str, act: &Act, began_before: Option<Timestamp>) -> Result<Left, NotDone> {
         let (key, promotion) = (self.key(), PromotionId(promotion.into()));
-        let environment = EnvironmentName("production".into());
+        let environment = countersign::model::EnvironmentName("production".into());
         let place = countersign::effects::promote::Place { project: &key, promotion: &promotion, environment: &environment, step: 0 };
         self.hands.step(&clearances(), place, act, began_before).await
     }
