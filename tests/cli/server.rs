@@ -226,15 +226,18 @@ async fn the_gate_template_hands_the_checked_digest_on() {
     assert!(!gate.folder.path().join("countersign.env").exists());
 }
 
+/// A request's path, and its `Authorization`.
+type Asked = (String, Option<String>);
+
 /// A server that gives one answer, and remembers what it was asked.
 struct Scripted {
     address: String,
-    asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Scripted {
     async fn start(answer: impl Fn() -> Response + Clone + Send + Sync + 'static) -> Self {
-        let asked: Arc<Mutex<Vec<_>>> = Arc::default();
+        let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let log = asked.clone();
         let app = Router::new().fallback(move |request: Request| {
             let token = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());
