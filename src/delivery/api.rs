@@ -37,7 +37,7 @@ use answer::Answer;
 use caller::{Caller, Callers, Unproven};
 use line::Line;
 
-pub use question::{Asker, Asking};
+pub use question::Asking;
 
 /// Who may ask, and about what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +125,7 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 const VERIFY_TIME: Duration = Duration::from_secs(90);
 /// How long a recorded verdict may take.
 const READ_TIME: Duration = Duration::from_secs(10);
+
 /// Everything behind the routes.
 pub struct Api {
     callers: Callers,
@@ -210,7 +211,7 @@ async fn recorded(api: &Api, id: Option<Uuid>, headers: &HeaderMap, seen: &mut S
     let id = id.ok_or(Answer::Hidden)?;
     let found = timeout(READ_TIME, api.answerer.verdict(id)).await.map_err(|_| failed("no answer in time".into()))?.map_err(failed)?;
     let recorded = found.ok_or(Answer::Hidden)?;
-    if !caller.covers(&recorded.project) || !caller.is_of(recorded.project_id) {
+    if !caller.covers(&recorded.project) || !caller.was_of(recorded.project_id) {
         return Err(Answer::Hidden);
     }
     seen.project = Some(recorded.project.clone());

@@ -162,7 +162,7 @@ async fn a_job_asks_with_its_id_token_or_a_file() {
     std::fs::write(gate.folder.path().join("empty"), "\n").unwrap();
     for (flags, variables, words) in [
         ("", [].as_slice(), "There is no token"),
-        ("--token-file nowhere", &[], "cannot be read"),
+        ("--token-file nowhere", &[], "cannot read nowhere"),
         ("--token-file empty", &[], "is empty"),
         ("", &[("COUNTERSIGN_API_TOKEN", "two\nlines")], "line breaks"),
     ] {
