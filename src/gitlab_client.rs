@@ -9,6 +9,7 @@ mod public;
 mod storage;
 pub(crate) mod testing;
 mod tests;
+mod tls;
 mod transport;
 
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use crate::model::Secret;
 use crate::model::gitlab::InstanceName;
 
 pub use error::{CallError, look};
+pub use tls::check_bundle;
+pub(crate) use tls::trusting;
 
 /// How one GitLab server is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub struct Settings {
     pub url: Url,
     /// A project, group or personal access token with scope `api`.
     pub token: Secret,
+    /// Certificate authorities that are believed beside the machine's own, as PEM.
+    pub ca_pem: Option<String>,
 }
 
 /// How many pages of a listing are read, [`PER_PAGE`] rows each. More is "too large": a listing is never cut in silence.
@@ -124,12 +129,14 @@ impl GitlabClient {
                 .connect_timeout(limits.connect)
                 .timeout(limits.attempt);
             // A proxy in between would have to be asked for an address that only this machine knows.
-            if is_loopback(&base) { builder.no_proxy() } else { builder }
+            let builder = if is_loopback(&base) { builder.no_proxy() } else { builder };
+            tls::trusting(builder, settings.ca_pem.as_deref())
         };
         let tls = |e: reqwest::Error| NoClient::Tls(e.without_url().to_string());
-        let api = builder().build().map_err(tls)?;
+        let api = builder().and_then(reqwest::ClientBuilder::build).map_err(tls)?;
         let host = base.host_str().unwrap_or_default();
-        let storage = builder().dns_resolver(storage::PublicOnly::except(host)).build().map_err(tls)?;
+        let storage = builder().map(|builder| builder.dns_resolver(storage::PublicOnly::except(host)));
+        let storage = storage.and_then(reqwest::ClientBuilder::build).map_err(tls)?;
         Ok(Self { inner: Arc::new(Inner { name: settings.name.clone(), base, token, limits, api, storage }) })
     }
 

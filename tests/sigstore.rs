@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // a test ends where a value is missing
 
+#[path = "sigstore/entries.rs"]
+mod entries;
 #[path = "sigstore/stamps.rs"]
 mod stamps;
 
@@ -572,13 +574,13 @@ fn a_legacy_attestation_is_read_strictly() {
     let mut twice = good.clone();
     twice.envelope = String::from_utf8(good.envelope.clone()).unwrap().replacen('{', "{\"payloadType\":\"x\",", 1).into_bytes();
     is_unreadable(&world.attestation(&twice, &world.trust()), "stands twice");
-    // An entry of the kind that cosign wrote before 2.2: with a certificate nothing can be said, a key needs none.
+    // An entry of a kind that there is not: with a certificate nothing can be said, a key needs none.
     let session = Session::at(&Claims::default(), world.then);
     let keyless = world.authority.attest_legacy_keyless(&world.provenance(&world.image), &session).unwrap();
     let old = |made: &LegacyAttestation| {
         use base64::Engine as _;
         use base64::engine::general_purpose::STANDARD;
-        let body = STANDARD.encode(json!({"apiVersion": "0.0.1", "kind": "intoto", "spec": {}}).to_string());
+        let body = STANDARD.encode(json!({"apiVersion": "0.0.3", "kind": "intoto", "spec": {}}).to_string());
         let entry = changed(keyless.rekor_bundle_json.as_ref().unwrap().as_bytes(), |v| v["Payload"]["body"] = body.into());
         LegacyAttestation { rekor_bundle_json: Some(String::from_utf8(entry).unwrap()), ..made.clone() }
     };

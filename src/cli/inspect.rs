@@ -158,6 +158,7 @@ fn registry(host: &str, token_hosts: &[String]) -> Result<Registry, String> {
         login: docker_login::find(host)?,
         token_hosts: known.chain(token_hosts.iter().cloned()).collect(),
         plain_http: on_this_machine(host),
+        ca_pem: None,
     };
     Registry::new(vec![settings]).map_err(|bad| bad.to_string())
 }

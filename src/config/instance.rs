@@ -40,7 +40,9 @@ pub fn read(reader: &Reader<'_>, name: &str, node: &Node<'_>, hooks: &mut Hooks,
         Some(secret)
     });
     let trust_root = trust::source(reader, node, name, caches);
-    Some(Gitlab { settings: gitlab_client::Settings { name: instance, url: url(node)?, token: token? }, trust_root: trust_root? })
+    let ca_pem = reader.ca_bundle(node, &key::CA_FILE);
+    let settings = gitlab_client::Settings { name: instance, url: url(node)?, token: token?, ca_pem: ca_pem? };
+    Some(Gitlab { settings, trust_root: trust_root? })
 }
 
 /// The server's address.

@@ -8,10 +8,14 @@ use super::document::Node;
 use super::keys;
 use super::problem::{Sink, key_name, nearest, quoted};
 use super::table::{Key, Need};
+use crate::gitlab_client::check_bundle;
 use crate::model::Secret;
 
 /// Bytes of a secret: GitLab's tokens have under 300, a registry's token may be a JWT of some KiB.
 const LONGEST_SECRET: u64 = 16 * 1024;
+
+/// Bytes of a file of certificate authorities: all that browsers believe fit into 250 KiB.
+const LARGEST_CA_FILE: u64 = 1024 * 1024;
 
 /// A document that the table of keys was held against, and the world beside it. Values of a wrong kind read as absent: they are
 /// reported already.
@@ -25,6 +29,19 @@ pub struct Reader<'a> {
 impl Reader<'_> {
     pub fn path(&self, node: &Node<'_>) -> Option<PathBuf> {
         node.text().map(|text| self.base.join(text))
+    }
+
+    /// The certificates of a `ca_file`: `None` where they cannot be used, which is reported; `Some(None)` where none is named.
+    pub fn ca_bundle(&self, node: &Node<'_>, key: &Key) -> Option<Option<String>> {
+        let Some(file) = node.get(key) else { return Some(None) };
+        let path = self.path(&file)?;
+        match read_text(&path, LARGEST_CA_FILE).and_then(|pem| check_bundle(&pem).map(|()| pem)) {
+            Ok(pem) => Some(Some(pem)),
+            Err(why) => {
+                self.sink.add(&file.place, format!("{} {why}; paths start at the folder of bot.toml", path.display()));
+                None
+            }
+        }
     }
 
     /// A secret, looked up. Nothing of it, and no name that could be a secret in the wrong place, gets into a problem.

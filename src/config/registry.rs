@@ -12,7 +12,7 @@ const TOKEN_USER: &str = "countersign";
 
 /// A registry without a section: read anonymously.
 pub fn anonymous(host: &str) -> Settings {
-    Settings { host: host.into(), login: None, token_hosts: vec![], plain_http: false }
+    Settings { host: host.into(), login: None, token_hosts: vec![], plain_http: false, ca_pem: None }
 }
 
 /// Reads the table of one registry; `gitlabs` is the table of `[gitlab.NAME]`.
@@ -30,11 +30,14 @@ pub fn read(reader: &Reader<'_>, host: &str, node: &Node<'_>, gitlabs: Option<&N
     let mut token_hosts: Vec<String> =
         hosts.and_then(|node| node.list()).unwrap_or_default().iter().filter_map(|node| node.text().map(str::to_ascii_lowercase)).collect();
     let (username, password) = (node.get(&key::USERNAME), node.get(&key::PASSWORD));
+    let own_ca = reader.ca_bundle(node, &key::CA_FILE);
+    let mut gitlabs_ca = Some(None);
     let login = match (node.get(&key::GITLAB), username, password) {
         (Some(gitlab), None, None) => {
             let (_, gitlab) = reader.named(&gitlab, gitlabs, "gitlab")?;
             let url = super::instance::url(&gitlab)?;
             token_hosts.push(url[url::Position::BeforeHost..url::Position::AfterPort].into());
+            gitlabs_ca = reader.ca_bundle(&gitlab, &super::keys::instance::CA_FILE);
             // A missing or unreadable token is reported at the GitLab it belongs to.
             Some(Login { username: TOKEN_USER.into(), password: reader.secret(&gitlab.get(&super::keys::instance::TOKEN)?)? })
         }
@@ -55,5 +58,7 @@ pub fn read(reader: &Reader<'_>, host: &str, node: &Node<'_>, gitlabs: Option<&N
     };
     token_hosts.sort();
     token_hosts.dedup();
-    Some(Settings { host: host.into(), login, token_hosts, plain_http: plain_http? })
+    // GitLab issues the tokens of its registry, so both are believed by both.
+    let ca_pem = [own_ca?, gitlabs_ca?].into_iter().flatten().reduce(|own, gitlabs| format!("{own}\n{gitlabs}"));
+    Some(Settings { host: host.into(), login, token_hosts, plain_http: plain_http?, ca_pem })
 }

@@ -40,6 +40,7 @@ fn folder() -> tempfile::TempDir {
         ("two.pub", &format!("{KEY}{OTHER_KEY}")),
         ("private.pem", private),
         ("cert.pem", certificate),
+        ("private-ca.pem", include_str!("../../tests/fixtures/private-ca.pem")),
         ("junk.pub", "hunter2"),
         ("short.pub", "-----BEGIN PUBLIC KEY-----\nYWJjZA==\n-----END PUBLIC KEY-----\n"),
         ("trusted_root.json", trust::PUBLIC_ROOT),
@@ -155,6 +156,12 @@ fn the_example_loads_and_means_what_its_comments_say() {
     let names =
         |path: &str| -> Vec<String> { project(path).watched.images[0].signers.iter().map(|signer| signer.name.to_string()).collect() };
     assert_eq!(project("shop/web").watched.images[0].repository.to_string(), "registry.example.com/shop/web");
+    let authority = include_str!("../../tests/fixtures/private-ca.pem");
+    let believes =
+        |host: &str| config.registries.iter().find(|registry| registry.host == host).unwrap().ca_pem.as_deref() == Some(authority);
+    assert!(config.gitlabs[0].ca_pem.as_deref() == Some(authority) && believes("harbor.partner.example"));
+    assert!(believes("registry.example.com"), "a registry of a GitLab believes what that GitLab is believed by");
+    assert!(!believes("localhost:5000") && config.gitlabs[1].ca_pem.is_none());
     assert_eq!(names("shop/api"), ["release", "pipelines"]);
     assert_eq!(project("shop/api").policy.sources, ["push"], "a profile tightens");
     assert_eq!(project("shop/api").policy.commit_tag, Demand::Warned);

@@ -43,6 +43,9 @@ pub struct Settings {
     pub token_hosts: Vec<String>,
     /// Plain HTTP instead of TLS; for loopback registries only.
     pub plain_http: bool,
+    /// Certificate authorities that the registry, its token servers and its configured storage are believed by beside the machine's
+    /// own, as PEM. Addresses that content alone names never are.
+    pub ca_pem: Option<String>,
 }
 
 /// A registry login.

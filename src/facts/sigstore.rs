@@ -9,6 +9,7 @@ mod bundle;
 mod certificate;
 mod detached;
 mod dsse;
+mod intoto;
 pub(in crate::facts) mod json;
 mod key;
 mod proof;

@@ -1,5 +1,6 @@
 //! Trust roots: whom we believe.
 
+mod restate;
 mod roots;
 pub mod tuf;
 
@@ -7,14 +8,15 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io::Read as _;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sigstore_trust_root::{SIGSTORE_PRODUCTION_TRUSTED_ROOT, TrustedRoot};
-use sigstore_types::{DerCertificate, LogKeyId};
+use sigstore_types::{DerCertificate, LogKeyId, Sha256Hash, SignatureBytes, TransparencyLogEntry};
 use sigstore_verify::Verifier;
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 
+use self::restate::Restating;
 use super::sigstore::json;
 use crate::model::{Digest, Timestamp};
 
@@ -51,7 +53,10 @@ const MEDIA_TYPES: [&str; 3] = [
 /// Certificate authorities, transparency logs, CT logs and timestamp authorities that we believe, each in its window of time.
 #[derive(Clone)]
 pub struct TrustRoot {
+    root: Arc<TrustedRoot>,
     verifier: Arc<Verifier>,
+    /// Made when the first entry of an old kind comes.
+    restating: Arc<OnceLock<Result<Restating, String>>>,
     digest: Digest,
     logs: HashSet<Vec<u8>>,
     has_timestamp_authority: bool,
@@ -72,7 +77,7 @@ pub enum NotATrustRoot {
     #[error("the trust root has the media type {0:?}, which is not that of a trusted_root.json")]
     MediaType(String),
     /// It would verify nothing, ever (SR-01).
-    #[error("the trust root names neither a certificate authority nor a transparency log")]
+    #[error("the trust root names neither a certificate authority nor a transparency log nor a timestamp authority")]
     Empty,
     #[error("the trust root cannot be used: {0}")]
     Material(String),
@@ -97,7 +102,8 @@ impl TrustRoot {
         if !MEDIA_TYPES.contains(&root.media_type.as_str()) {
             return Err(NotATrustRoot::MediaType(json::short(&root.media_type)));
         }
-        if root.tlogs.is_empty() && root.certificate_authorities.is_empty() {
+        // Beside a key that is trusted, a timestamp authority alone proves times.
+        if root.tlogs.is_empty() && root.certificate_authorities.is_empty() && root.timestamp_authorities.is_empty() {
             return Err(NotATrustRoot::Empty);
         }
         let verifier = Verifier::new(&root).map_err(|error| NotATrustRoot::Material(json::short(error)))?;
@@ -110,6 +116,8 @@ impl TrustRoot {
             has_timestamp_authority: !root.timestamp_authorities.is_empty(),
             newest: newest(&root),
             authorities: authorities.ok_or_else(|| NotATrustRoot::Material("a certificate cannot be read".into()))?,
+            root: Arc::new(root),
+            restating: Arc::default(),
         })
     }
 
@@ -136,6 +144,21 @@ impl TrustRoot {
 
     pub(in crate::facts) fn verifier(&self) -> &Verifier {
         &self.verifier
+    }
+
+    /// Verifies a Rekor v1 log's promise (SET) over an entry of any kind, by a key of this root that was valid at the entry's time.
+    pub(in crate::facts) fn promised(&self, entry: &TransparencyLogEntry) -> Result<(), String> {
+        let promise = entry.inclusion_promise.as_ref().ok_or("it has none")?;
+        let time = entry.integrated_time.ok_or("the entry has no time")?;
+        let id = Sha256Hash::try_from(entry.log_id.key_id.as_bytes()).map_err(json::short)?;
+        let signature = SignatureBytes::new(promise.signed_entry_timestamp.as_bytes().to_vec());
+        let keys = self.root.rekor_keys().map_err(json::short)?;
+        keys.verify_with_key_id_at(&id, time, restate::promised(entry)?, &signature).map_err(json::short)
+    }
+
+    /// For entries that [`TrustRoot::promised`] has proven, and that the verifier cannot read.
+    pub(in crate::facts) fn restating(&self) -> Result<&Restating, String> {
+        self.restating.get_or_init(|| Restating::new(&self.root)).as_ref().map_err(Clone::clone)
     }
 
     pub(in crate::facts) fn knows_log(&self, id: &LogKeyId) -> bool {

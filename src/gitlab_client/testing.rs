@@ -139,7 +139,7 @@ pub fn quick() -> Limits {
 }
 
 pub fn settings(address: &str) -> Settings {
-    Settings { name: InstanceName("main".into()), url: address.parse().unwrap(), token: Secret::new(TOKEN).unwrap() }
+    Settings { name: InstanceName("main".into()), url: address.parse().unwrap(), token: Secret::new(TOKEN).unwrap(), ca_pem: None }
 }
 
 pub fn client(address: &str, limits: Limits) -> GitlabClient {

@@ -1,6 +1,7 @@
 //! A signing authority in this process: keys, a Fulcio-shaped CA with a CT log, transparency logs in the shapes of Rekor v1 and v2,
 //! and a timestamp authority. It signs what cosign 2 and 3 and Fulcio write, without network, and tells its own trust root. Nothing outside must ever trust it.
 
+mod attested;
 mod ca;
 mod claims;
 mod log;
@@ -18,6 +19,7 @@ use sigstore_types::{
     VerificationMaterialContent, pae,
 };
 
+pub use attested::LogKind;
 pub use claims::{Claims, GitlabJob, San};
 pub use manifest::{Stored, Subject, bundle_manifest, legacy_manifest};
 pub use tuf::TufRepository;

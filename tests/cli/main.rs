@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test ends where a value is missing
 
 mod bundle;
+mod codes;
 mod inspect;
 mod server;
 mod signer;

@@ -10,16 +10,17 @@ use serde_json::{Value, json};
 
 use super::{countersign, run_beside};
 
-const TAG: &str = "v1.8.2";
+pub const TAG: &str = "v1.8.2";
 
-struct Gate {
-    shop: Shop,
-    folder: tempfile::TempDir,
-    image: String,
+/// A shop, and a deploy job that asks about its images.
+pub struct Gate {
+    pub shop: Shop,
+    pub folder: tempfile::TempDir,
+    pub image: String,
 }
 
 impl Gate {
-    async fn new(signing: Signing) -> Self {
+    pub async fn new(signing: Signing) -> Self {
         let shop = Shop::open(signing, None).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         shop.write_configuration(folder.path()).unwrap();
@@ -28,14 +29,14 @@ impl Gate {
     }
 
     /// A configuration with one line changed.
-    fn configure(&self, from: &str, to: &str) {
+    pub fn configure(&self, from: &str, to: &str) {
         let path = self.folder.path().join("bot.toml");
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "{text}");
         std::fs::write(path, text.replace(from, to)).unwrap();
     }
 
-    async fn run(&self, image: &str, flags: &str) -> (i32, String, String) {
+    pub async fn run(&self, image: &str, flags: &str) -> (i32, String, String) {
         let given = ["verify", image, "--project", "shop/api", "--config", "bot.toml"];
         let arguments: Vec<&str> = given.into_iter().chain(flags.split_whitespace()).collect();
         run_beside(self.folder.path(), &arguments).await

@@ -67,11 +67,15 @@ impl Desk {
 
     /// Runs cosign.
     pub fn cosign(&self, version: Version, arguments: &[&str]) -> Output {
-        let program = part(match version {
+        self.command(version).args(arguments).output().unwrap()
+    }
+
+    /// Cosign, before its arguments.
+    pub fn command(&self, version: Version) -> Command {
+        self.prepared(&part(match version {
             Version::Two => "cosign2",
             Version::Three => "cosign3",
-        });
-        self.prepared(&program).args(arguments).output().unwrap()
+        }))
     }
 
     /// Runs a line for a shell as a person would, with `cosign` being version 3.
@@ -85,11 +89,48 @@ impl Desk {
         self.prepared(Path::new("/bin/sh")).env("PATH", programs).args(["-c", line]).output().unwrap()
     }
 
-    fn prepared(&self, program: &Path) -> Command {
+    /// A program in this folder, with this registry login and nothing else of the machine.
+    pub fn prepared(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("COSIGN_PASSWORD", "a test's password").env("HOME", self.path()).env("DOCKER_CONFIG", &self.docker_config);
         command.current_dir(self.path());
         command
+    }
+}
+
+/// How a program ended, and what it said.
+pub struct Ran {
+    pub code: i32,
+    pub text: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self { code: output.status.code().unwrap(), text: told(&output) }
+    }
+}
+
+/// What a cosign says of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    Accepts,
+    Refuses,
+    /// It does not look for this form, and is not asked.
+    Blind,
+}
+
+/// How cosign says no to an image. Its exit codes do not tell that from a machine without a network.
+const REFUSALS: [&str; 4] =
+    ["no signatures found", "no matching signatures:", "no matching attestations:", "none of the attestations matched the predicate type"];
+
+impl Ran {
+    /// What cosign said of the image; `None` where it could not look, which agrees with nobody.
+    pub fn says(&self) -> Option<Says> {
+        match self.code {
+            0 => Some(Says::Accepts),
+            _ if REFUSALS.iter().any(|word| self.text.contains(word)) => Some(Says::Refuses),
+            _ => None,
+        }
     }
 }
 

@@ -113,20 +113,17 @@ impl Registry {
         self.folder.path().into()
     }
 
+    /// The host that issues its tokens.
+    pub fn token_host(&self) -> Option<String> {
+        match &self.access {
+            Access::Open | Access::Passwords => None,
+            Access::Tokens(server) => Some(server.host()),
+        }
+    }
+
     /// Pushes a small image under each tag. The same seed gives the same digest.
     pub async fn push_image(&self, tags: &[&str], seed: &str) -> Digest {
-        let layer = seed.as_bytes().to_vec();
-        let config = json!({
-            "architecture": "amd64", "os": "linux", "config": {},
-            "rootfs": {"type": "layers", "diff_ids": [Digest::of(&layer).to_string()]},
-        });
-        let config = config.to_string().into_bytes();
-        let manifest = json!({
-            "schemaVersion": 2, "mediaType": OCI_MANIFEST,
-            "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
-            "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", &layer)],
-        });
-        let stored = Stored { media_type: OCI_MANIFEST, manifest: manifest.to_string().into_bytes(), blobs: vec![config, layer] };
+        let stored = small_image(seed);
         for tag in tags {
             self.push(&stored, Some(tag)).await;
         }
@@ -237,6 +234,22 @@ impl Registry {
             Access::Passwords | Access::Tokens(_) => json!({"auths": {self.host(): {"auth": auth}}}),
         }
     }
+}
+
+/// An image of one layer, which is its seed.
+pub fn small_image(seed: &str) -> Stored {
+    let layer = seed.as_bytes().to_vec();
+    let config = json!({
+        "architecture": "amd64", "os": "linux", "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [Digest::of(&layer).to_string()]},
+    });
+    let config = config.to_string().into_bytes();
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST,
+        "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
+        "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", &layer)],
+    });
+    Stored { media_type: OCI_MANIFEST, manifest: manifest.to_string().into_bytes(), blobs: vec![config, layer] }
 }
 
 /// Where cosign 2 keeps the signatures of a digest.

@@ -21,6 +21,8 @@ pub enum Trusted<'a> {
     Key(&'a str),
     /// The project's own pipeline identity, certified by the sandbox's authority.
     Pipeline,
+    /// The same, certified by another authority, for tokens of this issuer.
+    PipelineElsewhere { trusted_root: &'a [u8], issuer: &'a str },
 }
 
 pub struct Stage {
@@ -63,13 +65,18 @@ impl Stage {
                 put("release-key.pub", pem.as_bytes());
                 "signer = { key_file = \"release-key.pub\" }"
             }
-            Trusted::Pipeline => "signer = { oidc = \"main\" }",
+            Trusted::Pipeline | Trusted::PipelineElsewhere { .. } => "signer = { oidc = \"main\" }",
+        };
+        let own_root = shop.authority.trusted_root_json();
+        let (root, issuer) = match trusted {
+            Trusted::Key(_) | Trusted::Pipeline => (own_root.as_slice(), String::new()),
+            Trusted::PipelineElsewhere { trusted_root, issuer } => (trusted_root, format!("issuer = \"{issuer}\"\n")),
         };
         put("token", shop.bot_token.as_bytes());
         put("hook", WEBHOOK_TOKEN.as_bytes());
         put("registry-password", password.as_bytes());
-        put("trusted_root.json", &shop.authority.trusted_root_json());
-        put("bot.toml", bot_toml(&shop, &registry, signer).as_bytes());
+        put("trusted_root.json", root);
+        put("bot.toml", bot_toml(&shop, &registry, (signer, &issuer)).as_bytes());
         let mut config = Config::load(&home.path().join("bot.toml")).unwrap();
         config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         // Nothing is found by looking again: every word here comes from a hook.
@@ -172,7 +179,7 @@ pub fn checks_out(desk: &Desk, text: &str) {
     assert!(ran.status.success(), "{line}\n{}", told(&ran));
 }
 
-fn bot_toml(shop: &Shop, registry: &Registry, signer: &str) -> String {
+fn bot_toml(shop: &Shop, registry: &Registry, (signer, issuer): (&str, &str)) -> String {
     format!(
         r#"[store]
 path = "store"
@@ -182,7 +189,7 @@ url = "{url}"
 token = {{ file = "token" }}
 webhook_token = {{ file = "hook" }}
 trusted_root = "trusted_root.json"
-
+{issuer}
 {registry}
 [[project]]
 path = "shop/api"

@@ -7,6 +7,12 @@ pub mod instance {
     pub static URL: Key = key("url", Kind::Text(&forms::GITLAB_URL), Need::Required, "Address of the server.");
     pub static TOKEN: Key =
         key("token", Kind::Secret, Need::Required, "A project, group or personal access token with scope `api`, shown as a bot.");
+    pub static CA_FILE: Key = key(
+        "ca_file",
+        Kind::Text(&forms::FILE),
+        Need::Optional,
+        "PEM file of certificate authorities that are believed beside the machine's own, for a server with a private one.",
+    );
     pub static WEBHOOK_TOKEN: Key = key(
         "webhook_token",
         SECRETS,
@@ -54,6 +60,7 @@ pub static GITLAB: Section = section(
     &[
         &instance::URL,
         &instance::TOKEN,
+        &instance::CA_FILE,
         &instance::WEBHOOK_TOKEN,
         &instance::WEBHOOK_SIGNING_TOKEN,
         &instance::ISSUER,
@@ -93,6 +100,13 @@ pub mod registry {
         Need::Optional,
         "Hosts beside the registry that may receive the login to issue tokens. No other host ever does.",
     );
+    pub static CA_FILE: Key = key(
+        "ca_file",
+        Kind::Text(&forms::FILE),
+        Need::Optional,
+        "PEM file of certificate authorities that are believed beside the machine's own, for the registry, its token hosts and its storage. \
+         A registry with `gitlab` believes that server's too.",
+    );
     pub static PLAIN_HTTP: Key =
         key("plain_http", Kind::Flag, Need::Flag(false), "Talk to the registry without TLS; for registries on this machine only.");
 }
@@ -100,5 +114,5 @@ pub mod registry {
 pub static REGISTRY: Section = section(
     "registry",
     "How a registry is read.",
-    &[&registry::GITLAB, &registry::USERNAME, &registry::PASSWORD, &registry::TOKEN_HOSTS, &registry::PLAIN_HTTP],
+    &[&registry::GITLAB, &registry::USERNAME, &registry::PASSWORD, &registry::TOKEN_HOSTS, &registry::CA_FILE, &registry::PLAIN_HTTP],
 );

@@ -291,6 +291,22 @@ fn keyless_trust_stays_with_its_own_server() {
 }
 
 #[test]
+fn a_file_of_authorities_holds_certificates() {
+    for (file, words) in [
+        ("none.pem", "does not exist"),
+        ("release.pub", "no -----BEGIN CERTIFICATE-----"),
+        ("cert.pem", "no certificate"),
+        ("empty", "no -----BEGIN CERTIFICATE-----"),
+    ] {
+        let of_gitlab = with_project(&format!("{IMAGE}{SIGNER}")).replace("[[project]]", &format!("ca_file = \"{file}\"\n[[project]]"));
+        check(&of_gitlab, &[(4, "gitlab.main.ca_file", &[words])]);
+        let of_registry =
+            format!("{}[registry.\"registry.example.com\"]\nca_file = \"{file}\"\n", with_project(&format!("{IMAGE}{SIGNER}")));
+        check(&of_registry, &[(9, "registry.\"registry.example.com\".ca_file", &[words])]);
+    }
+}
+
+#[test]
 fn a_trust_root_comes_from_one_place() {
     let with = |trust: &str| format!("{GITLAB}{trust}\n[[project]]\npath = \"shop/api\"\n{IMAGE}signer = {{ oidc = \"main\" }}\n");
     for (trust, path, words) in [

@@ -33,6 +33,7 @@ pub(super) struct Host {
     pub name: String,
     pub login: Option<Login>,
     pub plain_http: bool,
+    pub ca_pem: Option<String>,
     origin: Url,
     token_hosts: Vec<HostPort>,
 }
@@ -46,7 +47,7 @@ impl Host {
             return Err(BadSettings::PlainHttp { host: name });
         }
         let token_hosts = settings.token_hosts.iter().map(|host| token_host(host, settings.plain_http)).collect::<Result<_, _>>()?;
-        Ok(Self { name, login: settings.login, plain_http: settings.plain_http, origin, token_hosts })
+        Ok(Self { name, login: settings.login, plain_http: settings.plain_http, ca_pem: settings.ca_pem, origin, token_hosts })
     }
 
     /// `/v2/<repository>/<rest>`. Each segment is escaped, so nothing that stands in a name leads elsewhere.

@@ -23,7 +23,7 @@ fn quick() -> Limits {
 }
 
 fn settings(double: &RegistryDouble) -> Settings {
-    Settings { host: double.host(), login: None, token_hosts: vec![], plain_http: true }
+    Settings { host: double.host(), login: None, token_hosts: vec![], plain_http: true, ca_pem: None }
 }
 
 fn login(password: &str) -> Option<Login> {
@@ -310,7 +310,7 @@ async fn a_registry_that_is_not_configured_is_not_called() {
 
 #[test]
 fn settings_that_would_leak_or_mislead_are_refused() {
-    let base = Settings { host: "registry.example.com".into(), login: None, token_hosts: vec![], plain_http: false };
+    let base = Settings { host: "registry.example.com".into(), login: None, token_hosts: vec![], plain_http: false, ca_pem: None };
     let new = |change: fn(&mut Settings)| {
         let mut settings = base.clone();
         change(&mut settings);

@@ -15,6 +15,7 @@ use super::host::{BadSettings, Host, HostPort};
 use super::limits::{self, Limits};
 use super::token::Tokens;
 use super::{down, limited, refused, too_large, unreadable};
+use crate::gitlab_client::trusting;
 use crate::verdict::facts::Why;
 
 /// One registry with its connections.
@@ -117,7 +118,7 @@ impl Wire {
             // A loopback registry is never behind a proxy.
             if host.plain_http { builder.no_proxy() } else { builder }
         };
-        let home = client().build().map_err(tls)?;
+        let home = trusting(client(), host.ca_pem.as_deref()).and_then(reqwest::ClientBuilder::build).map_err(tls)?;
         let away = client().dns_resolver(PublicOnly).build().map_err(tls)?;
         Ok(Self { host, home, away, known, tokens: Tokens::default(), limits })
     }

@@ -46,7 +46,7 @@ pub(super) fn weigh(
     bundle: &Bundle,
     (envelope, statement): (&DsseEnvelope, &Statement),
     image: &PinnedImage,
-    (trust, log): (&Trust, LogProof),
+    (trust, log): (&Trust, LogProof<'_>),
 ) -> Result<(SignatureState, Logged), String> {
     if statement.names(&image.digest) {
         return Ok(match signer((bundle, envelope), image.digest, trust, log) {
@@ -85,21 +85,21 @@ fn signer(
     (bundle, envelope): (&Bundle, &DsseEnvelope),
     subject: Digest,
     trust: &Trust,
-    log: LogProof,
+    log: LogProof<'_>,
 ) -> Result<(SignedBy, Logged), SignatureState> {
     let artifact = Artifact::from(Sha256Hash::from(*subject.bytes()));
     match &bundle.verification_material.content {
-        VerificationMaterialContent::PublicKey(key) => by_key(bundle, envelope, &key.hint, artifact, trust),
+        VerificationMaterialContent::PublicKey(key) => by_key((bundle, envelope), &key.hint, artifact, trust, log),
         _ => by_certificate(bundle, artifact, trust, log),
     }
 }
 
 fn by_key(
-    bundle: &Bundle,
-    envelope: &DsseEnvelope,
+    (bundle, envelope): (&Bundle, &DsseEnvelope),
     hint: &str,
     artifact: Artifact<'_>,
     trust: &Trust,
+    log: LogProof<'_>,
 ) -> Result<(SignedBy, Logged), SignatureState> {
     let Some((name, key)) = trust.who_signed(&envelope.pae(), &envelope.signature.sig) else {
         return Err(match trust.named_by(hint) {
@@ -115,7 +115,7 @@ fn by_key(
         });
     };
     let invalid = |reason| SignatureState::Invalid { claims: Some(name.clone()), reason };
-    match proof::around_key(bundle, artifact, key, trust.root.as_ref()) {
+    match proof::around_key(bundle, artifact, key, trust.root.as_ref(), log) {
         Ok(logged) if logged.logged || !trust.require_log_for_keys => Ok((SignedBy::Key(name.clone()), logged)),
         Ok(_) => Err(invalid("no log of the trust root holds it, and a log entry is demanded".into())),
         Err(Fail::Unreadable(reason)) => Err(SignatureState::Unreadable { reason }),
@@ -133,7 +133,7 @@ pub(super) fn by_certificate(
     bundle: &Bundle,
     artifact: Artifact<'_>,
     trust: &Trust,
-    log: LogProof,
+    log: LogProof<'_>,
 ) -> Result<(SignedBy, Logged), SignatureState> {
     let leaf = bundle.signing_certificate().and_then(|certificate| Leaf::read(certificate).ok());
     let names = leaf.as_ref().map_or_else(|| "nobody in particular".into(), Leaf::names);

@@ -15,7 +15,8 @@ use crate::model::signer::KeylessIdentity;
 #[derive(Debug, Clone, Copy)]
 pub enum File<'a> {
     Bytes(&'a [u8]),
-    /// Its SHA-256 alone. Not enough for Ed25519, nor for curves larger than P-256 with their own hash.
+    /// Its SHA-256 alone. Not enough for Ed25519, nor for curves larger than P-256 with their own hash, nor for a subject that is
+    /// named by another hash.
     Digest(Digest),
 }
 
@@ -114,7 +115,7 @@ fn by_key(bundle: &Bundle, file: File<'_>, key: &PublicKey, log: bool, root: Opt
     if !made {
         return Err(Refused::Invalid("the key did not make this signature".into()));
     }
-    let logged = proof::around_key(bundle, artifact(file), key, root)?;
+    let logged = proof::around_key(bundle, artifact(file), key, root, LogProof::Inclusion)?;
     if log && !logged.logged {
         return Err(Refused::Invalid("no log of the trust root holds it, and a log entry is demanded".into()));
     }
@@ -131,7 +132,8 @@ fn speaks_of(bundle: &Bundle, file: File<'_>) -> Result<(), Refused> {
     match &bundle.content {
         SignatureContent::DsseEnvelope(envelope) => {
             let statement = Statement::read(envelope, MAX_BUNDLE).map_err(Refused::Unreadable)?;
-            statement.names(&digest).then_some(()).ok_or_else(other)
+            let by_sha512 = || matches!(file, File::Bytes(bytes) if statement.names_by_sha512(bytes));
+            (statement.names(&digest) || by_sha512()).then_some(()).ok_or_else(other)
         }
         SignatureContent::MessageSignature(message) => names_digest(message, &digest).then_some(()).ok_or_else(other),
         _ => Err(Refused::Unreadable("it holds neither an envelope nor a signature".into())),

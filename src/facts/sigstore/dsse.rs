@@ -1,13 +1,12 @@
 //! Cosign's legacy attestations: a DSSE envelope as a layer under tag `sha256-<hex>.att`, and its proofs in the layer's annotations.
 //!
-//! Nothing signed covers the annotations, and none names a key. Log entries of the kind `intoto` 0.0.1, which cosign wrote before
-//! 2.2, cannot be checked here: a certificate's envelope with one is unreadable, and a key's proves no log.
+//! Nothing signed covers the annotations, and none names a key.
 
 use sigstore_types::{DsseEnvelope, PublicKeyIdentifier, SignatureContent, VerificationMaterialContent};
 
 use super::bundle::{MAX_BUNDLE, weigh};
 use super::proof::{LogProof, Logged};
-use super::simple::{self, SimpleSigning};
+use super::simple::{self, Kind, SimpleSigning};
 use super::statement::Statement;
 use super::trust::Trust;
 use super::{Content, Judged, json};
@@ -41,7 +40,7 @@ fn read(input: &Dsse<'_>, image: &PinnedImage, trust: &Trust) -> Result<Judged, 
     // The type takes exactly one signature (SR-15): no second one could be checked against another log entry.
     let envelope: DsseEnvelope = json::read(input.envelope, MAX_BUNDLE)?;
     let statement = Statement::read(&envelope, MAX_BUNDLE)?;
-    let (state, logged) = match state(&annotations, (&envelope, &statement), image, trust) {
+    let (state, logged) = match state((&annotations, input.envelope), (&envelope, &statement), image, trust) {
         Ok(judged) => judged,
         Err(reason) => (SignatureState::Unreadable { reason: format!("the legacy attestation: {reason}") }, Logged::default()),
     };
@@ -51,16 +50,21 @@ fn read(input: &Dsse<'_>, image: &PinnedImage, trust: &Trust) -> Result<Judged, 
 }
 
 fn state(
-    annotations: &SimpleSigning<'_>,
+    (annotations, blob): (&SimpleSigning<'_>, &[u8]),
     (envelope, statement): (&DsseEnvelope, &Statement),
     image: &PinnedImage,
     trust: &Trust,
 ) -> Result<(SignatureState, Logged), String> {
     let by_key = annotations.certificate_pem.is_none();
-    let entry = match simple::log_entry(annotations) {
+    let entry = match simple::logged(annotations) {
         // An entry that cannot be read proves nothing; the key is enough where no log entry is demanded.
         Err(_) if by_key && !trust.require_log_for_keys => None,
         entry => entry?,
+    };
+    let (entry, proof) = match entry {
+        Some((entry, Kind::IntotoV001)) => (Some(entry), LogProof::IntotoV001 { envelope: blob }),
+        Some((entry, Kind::Named)) => (Some(entry), LogProof::Promise),
+        None => (None, LogProof::Promise),
     };
     let material = if by_key {
         VerificationMaterialContent::PublicKey(PublicKeyIdentifier::new(String::new()))
@@ -68,5 +72,5 @@ fn state(
         simple::certificates(annotations)?
     };
     let bundle = simple::bundle_of(annotations, SignatureContent::DsseEnvelope(envelope.clone()), material, entry)?;
-    weigh(&bundle, (envelope, statement), image, (trust, LogProof::Promise))
+    weigh(&bundle, (envelope, statement), image, (trust, proof))
 }

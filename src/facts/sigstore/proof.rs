@@ -4,6 +4,7 @@ use sigstore_types::{Artifact, Bundle, KindVersion, MediaType, SignatureContent,
 use sigstore_verify::{Error, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult};
 
 use super::certificate::{Leaf, San};
+use super::intoto;
 use super::json::short;
 use super::key::PublicKey;
 use crate::facts::trust_root::TrustRoot;
@@ -32,14 +33,16 @@ pub(super) enum Fail {
     Unreadable(String),
 }
 
-/// How the log entries of a certificate's signature must be proven.
+/// How the log entries of a signature must be proven; a key's may have none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LogProof {
+pub(super) enum LogProof<'a> {
     /// By an inclusion proof, whatever version the bundle says it has: a v0.3 bundle that is relabelled v0.1 and stripped of its
     /// proof would otherwise pass on the log's promise alone.
     Inclusion,
-    /// By the log's promise (SET): cosign's legacy `.sig` layout has nothing else.
+    /// By the log's promise (SET): cosign's legacy layouts have nothing else.
     Promise,
+    /// The same, and the one entry is of a kind that sigstore-types cannot name; it is held against the envelope's own bytes.
+    IntotoV001 { envelope: &'a [u8] },
 }
 
 /// A verified keyless signer.
@@ -72,7 +75,7 @@ impl Logged {
 
 /// Verifies a certificate's signature over `artifact`: chain, SCT, log, times, log entry against bundle, signature. Whether the
 /// identity may sign is the verdict's matter.
-pub(super) fn keyless(bundle: &Bundle, artifact: Artifact<'_>, root: &TrustRoot, proof: LogProof) -> Result<Keyless, Fail> {
+pub(super) fn keyless(bundle: &Bundle, artifact: Artifact<'_>, root: &TrustRoot, proof: LogProof<'_>) -> Result<Keyless, Fail> {
     limits(bundle).map_err(Fail::Unreadable)?;
     let certificate = bundle.signing_certificate().ok_or_else(|| Fail::Unreadable("it has no certificate".into()))?;
     let leaf = Leaf::read(certificate).map_err(Fail::Unreadable)?;
@@ -86,7 +89,15 @@ pub(super) fn keyless(bundle: &Bundle, artifact: Artifact<'_>, root: &TrustRoot,
     if proof == LogProof::Inclusion && entries.iter().any(|entry| entry.inclusion_proof.is_none()) {
         return Err(Fail::Invalid("a log entry has no inclusion proof".into()));
     }
-    let result = root.verifier().verify(artifact, bundle, &VerificationPolicy::any_identity()).map_err(failure)?;
+    let policy = VerificationPolicy::any_identity();
+    let result = match proof {
+        LogProof::Inclusion | LogProof::Promise => root.verifier().verify(artifact, bundle, &policy),
+        LogProof::IntotoV001 { envelope } => {
+            let (bundle, verifier) = intoto::restate(bundle, envelope, root)?;
+            verifier.verify(artifact, &bundle, &policy)
+        }
+    };
+    let result = result.map_err(failure)?;
     if !(result.certificate_verified() && result.sct_verified() && result.tlog_verified()) {
         return Err(Fail::Invalid("not every proof was checked".into()));
     }
@@ -97,7 +108,13 @@ pub(super) fn keyless(bundle: &Bundle, artifact: Artifact<'_>, root: &TrustRoot,
 
 /// Checks the log entries and timestamps around a key's signature that verifies by itself, as far as the trust root can: what it
 /// does not know is left aside, since a key alone may be enough; what it knows must hold.
-pub(super) fn around_key(bundle: &Bundle, artifact: Artifact<'_>, key: &PublicKey, root: Option<&TrustRoot>) -> Result<Logged, Fail> {
+pub(super) fn around_key(
+    bundle: &Bundle,
+    artifact: Artifact<'_>,
+    key: &PublicKey,
+    root: Option<&TrustRoot>,
+    proof: LogProof<'_>,
+) -> Result<Logged, Fail> {
     limits(bundle).map_err(Fail::Unreadable)?;
     let Some(root) = root else { return Ok(Logged::default()) };
     if !default_hash(bundle, key) {
@@ -120,7 +137,14 @@ pub(super) fn around_key(bundle: &Bundle, artifact: Artifact<'_>, key: &PublicKe
         policy = policy.skip_tlog_unsafe();
         known.media_type = MediaType::Bundle0_3;
     }
-    let result = root.verifier().verify(artifact, &known, &policy).map_err(failure)?;
+    let result = match proof {
+        LogProof::IntotoV001 { envelope } if logged => {
+            let (restated, verifier) = intoto::restate(&known, envelope, root)?;
+            verifier.verify(artifact, &restated, &policy)
+        }
+        LogProof::Inclusion | LogProof::Promise | LogProof::IntotoV001 { .. } => root.verifier().verify(artifact, &known, &policy),
+    };
+    let result = result.map_err(failure)?;
     let log_index = proven_index(&known.verification_material.tlog_entries);
     let (signed_at, latest) = proven_times(&result)?.unzip();
     Ok(Logged { logged, signed_at, latest, log_index })

@@ -13,6 +13,7 @@ use sigstore_types::{
 };
 
 use super::bundle::by_certificate;
+use super::intoto;
 use super::json;
 use super::key::PublicKey;
 use super::proof::{self, Fail, LogProof, Logged};
@@ -166,7 +167,7 @@ fn by_key(
     let checked = log_entry(input)
         .and_then(|entry| rebuild(input, signature, material(), entry))
         .map_err(Fail::Unreadable)
-        .and_then(|bundle| proof::around_key(&bundle, Artifact::from(input.payload), key, trust.root.as_ref()));
+        .and_then(|bundle| proof::around_key(&bundle, Artifact::from(input.payload), key, trust.root.as_ref(), LogProof::Promise));
     match checked {
         Ok(logged) if logged.logged || !trust.require_log_for_keys => Ok((SignedBy::Key(name.clone()), logged)),
         Ok(_) => Err(invalid("no log of the trust root holds it, and a log entry is demanded".into())),
@@ -218,26 +219,48 @@ pub(super) fn certificates(input: &SimpleSigning<'_>) -> Result<VerificationMate
     Ok(VerificationMaterialContent::X509CertificateChain { certificates })
 }
 
-pub(super) fn log_entry(input: &SimpleSigning<'_>) -> Result<Option<TransparencyLogEntry>, String> {
+/// The entry beside a signature.
+fn log_entry(input: &SimpleSigning<'_>) -> Result<Option<TransparencyLogEntry>, String> {
+    match logged(input)? {
+        Some((entry, Kind::Named)) => Ok(Some(entry)),
+        Some((_, Kind::IntotoV001)) => Err("the log annotation: its entry is one of attestations".into()),
+        None => Ok(None),
+    }
+}
+
+/// Whether sigstore-types has a name for an entry's kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Named,
+    /// It has none. The entry is called `dsse` 0.0.1, the kind that took its place, and must be proven as what it is.
+    IntotoV001,
+}
+
+/// The entry in a layer's annotation.
+pub(super) fn logged(input: &SimpleSigning<'_>) -> Result<Option<(TransparencyLogEntry, Kind)>, String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Kind {
+    struct Named {
         kind: String,
         api_version: String,
     }
     let Some(text) = input.rekor_bundle_json else { return Ok(None) };
     let wrong = |error: String| format!("the log annotation: {error}");
     let bundle: RekorBundle = json::read(text.as_bytes(), MAX_ANNOTATION).map_err(wrong)?;
-    let kind: Kind = json::read(bundle.payload.body.as_bytes(), MAX_ANNOTATION).map_err(wrong)?;
-    let kind = serde_json::json!({"kind": kind.kind, "version": kind.api_version});
-    let kind: KindVersion = serde_json::from_value(kind).map_err(json::short).map_err(wrong)?;
+    let named: Named = json::read(bundle.payload.body.as_bytes(), MAX_ANNOTATION).map_err(wrong)?;
+    let (kind, version) = if (named.kind.as_str(), named.api_version.as_str()) == intoto::KIND {
+        (Kind::IntotoV001, KindVersion::DsseV001)
+    } else {
+        let named = serde_json::json!({"kind": named.kind, "version": named.api_version});
+        (Kind::Named, serde_json::from_value(named).map_err(json::short).map_err(wrong)?)
+    };
     let id = hex::decode(&bundle.payload.log_id).map_err(json::short).map_err(wrong)?;
     let index = LogIndex::new(bundle.payload.log_index).map_err(json::short).map_err(wrong)?;
     let time = Timestamp::from_second(bundle.payload.integrated_time).map_err(json::short).map_err(wrong)?;
-    let entry = TransparencyLogEntry::new(index, LogId::new(LogKeyId::new(id)), kind, bundle.payload.body)
+    let entry = TransparencyLogEntry::new(index, LogId::new(LogKeyId::new(id)), version, bundle.payload.body)
         .with_integrated_time(time)
         .with_inclusion_promise(InclusionPromise::new(bundle.signed_entry_timestamp));
-    Ok(Some(entry))
+    Ok(Some((entry, kind)))
 }
 
 /// The key that a log entry says made the signature.

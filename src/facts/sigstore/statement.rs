@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest as _, Sha512};
 use sigstore_types::DsseEnvelope;
 
 use super::json;
@@ -62,6 +63,12 @@ impl Statement {
 
     pub(super) fn names(&self, digest: &Digest) -> bool {
         self.about(digest).is_some()
+    }
+
+    /// Whether a subject is this file by its SHA-512, as npm writes it. An image has no such name.
+    pub(super) fn names_by_sha512(&self, file: &[u8]) -> bool {
+        let digest = hex::encode(Sha512::digest(file));
+        self.subject.iter().any(|subject| subject.digest.get("sha512") == Some(&digest))
     }
 
     /// The first digest the statement names, for saying what it speaks of.

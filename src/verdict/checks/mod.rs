@@ -28,8 +28,8 @@ mod tests;
 
 use super::facts::TagRole;
 use super::{
-    About, Check, CheckOutcome, Facts, Finding, Outcome, PipelineFault, Policy, Problem, Question, Rank, Service, Subject, Verdict, Why,
-    WhyKind,
+    About, Check, CheckOutcome, Facts, Finding, Looked, Outcome, PipelineFault, Policy, Problem, Question, Rank, Service, Subject, Verdict,
+    Why, WhyKind,
 };
 use crate::model::signer::{Layout, SignatureState, SignedBy};
 use crate::model::{Digest, PinnedImage, Timestamp};
@@ -272,6 +272,10 @@ fn sig_missing(facts: &Facts, digest: Digest) -> Problem {
 }
 
 fn pipeline_problem(facts: &Facts, fault: PipelineFault) -> Problem {
+    // Nothing can have run for a Git tag that there is not: that is the one reason to tell.
+    if let (Some(tag), Looked::Absent, Looked::Absent) = (facts.release(), &facts.git_tag, &facts.pipeline) {
+        return Problem::GitTagMissing { tag: tag.into() };
+    }
     Problem::Pipeline { pipeline: facts.pipeline.found().map(|pipeline| pipeline.id), fault, tag: facts.release().map(str::to_owned) }
 }
 
