@@ -254,7 +254,7 @@ fn base(url: &Url) -> Result<Url, NoClient> {
 }
 
 /// Whether an address is this machine itself.
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
         Some(Host::Ipv4(ip)) => ip.is_loopback(),

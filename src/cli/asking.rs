@@ -1,7 +1,7 @@
 //! From what somebody asks (flags of `verify`, a body of the API) to a verdict of the bot.
 
 use crate::bot::{Bot, Judged, Rule};
-pub use crate::delivery::api::{Asker, Asking};
+pub use crate::delivery::api::Asking;
 use crate::model::image::Pointer;
 use crate::model::project::WatchedImage;
 use crate::store::ledger::LedgerError;
@@ -36,11 +36,14 @@ pub fn image<'a>(rules: &[&'a Rule], asking: &Asking) -> Result<(&'a Rule, &'a W
     let environments = &rule.watched.environments;
     if let Some(name) = asking.environment.as_ref().filter(|name| environments.iter().all(|environment| environment.0 != **name)) {
         let names: Vec<_> = environments.iter().map(ToString::to_string).collect();
-        return wrong(format!("{name} is no environment of {path}, which has {}.\nNext: correct --environment, or add it.", list(&names)));
+        return wrong(format!(
+            "{name} is no environment of {path}, which has {}.\nNext: correct the environment, or add it.",
+            list(&names)
+        ));
     }
     if let Some(tag) = asking.tag.as_ref().filter(|tag| !rule.watched.release_tags.matches(tag)) {
         let pattern = rule.watched.release_tags.as_str();
-        return wrong(format!("{tag} is no release tag of {path}, whose releases are {pattern}.\nNext: correct --tag."));
+        return wrong(format!("{tag} is no release tag of {path}, whose releases are {pattern}.\nNext: correct the tag."));
     }
     Ok((rule, image))
 }
@@ -79,12 +82,7 @@ struct On<'a> {
 }
 
 impl On<'_> {
-    fn question(&self, about: About, asker: Asker) -> Question {
-        let asking_job = match asker {
-            Asker::Nobody => None,
-            Asker::Said(job) => Some(AskingJob::Said(job)),
-            Asker::Proven { job, pipeline } => Some(AskingJob::Proven { job, pipeline }),
-        };
+    fn question(&self, about: About, asking_job: Option<AskingJob>) -> Question {
         Question { project: self.rule.watched.clone(), image: self.image.clone(), about, asking_job }
     }
 
@@ -118,7 +116,10 @@ impl On<'_> {
             }
         }
         if there.len() > 1 {
-            return wrong(format!("The image may be that of {}.\nNext: say which, with --tag.", there.join(" or ")));
+            return wrong(format!(
+                "The image may be that of {}.\nNext: say which, as the tag (--tag on the command line).",
+                there.join(" or ")
+            ));
         }
         tags.retain(|tag| there.is_empty() || there.contains(tag));
         Ok(tags)

@@ -81,15 +81,15 @@ fn summary(file: &str, config: &Config) -> String {
 fn callers(config: &Config) -> String {
     let mut text = String::new();
     let settings = &config.api;
-    let mut names: Vec<&str> = settings.tokens.iter().map(|token| token.name.as_str()).collect();
-    names.dedup();
-    for name in names {
-        let scope = settings.tokens.iter().find(|token| token.name == name).map(|token| &token.scope);
-        let what = match scope {
-            Some(Scope::Only(projects)) => projects.iter().map(|project| project.path.0.as_str()).collect::<Vec<_>>().join(", "),
-            Some(Scope::All) | None => "every project".into(),
+    let mut tokens: Vec<_> = settings.tokens.iter().collect();
+    // During a rotation a token has several secrets, one after the other.
+    tokens.dedup_by_key(|token| &token.name);
+    for token in tokens {
+        let what = match &token.scope {
+            Scope::Only(projects) => projects.iter().map(|project| project.path.0.as_str()).collect::<Vec<_>>().join(", "),
+            Scope::All => "every project".into(),
         };
-        text.push_str(&format!("  the token {name} about {what}\n"));
+        text.push_str(&format!("  the token {} about {what}\n", token.name));
     }
     if !settings.issuers.is_empty() {
         let audience = settings.public_url.as_str().trim_end_matches('/');

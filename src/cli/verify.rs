@@ -15,16 +15,17 @@ mod token;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::asking::{self, Asker, Asking, NoVerdict, list};
+use super::asking::{self, Asking, NoVerdict, list};
 use super::{Exit, colour, complain, print};
 use crate::bot::{Bot, Judged, Rule};
 use crate::config::Config;
 use crate::delivery::metrics::Metrics;
 use crate::model::gitlab::JobId;
 use crate::model::{ImageReference, Timestamp};
+use crate::render::Told;
 use crate::store::ledger::Ledger;
 use crate::store::memory::MemoryStore;
-use crate::verdict::{PipelineFault, Problem, Verdict};
+use crate::verdict::{AskingJob, PipelineFault, Problem, Verdict};
 
 /// Checks that an image may be deployed; for deploy jobs.
 ///
@@ -132,7 +133,24 @@ impl Arguments {
             image: self.image.clone(),
             environment: self.environment.clone(),
             tag: self.tag.clone(),
-            job: self.job.map_or(Asker::Nobody, |job| Asker::Said(JobId(job))),
+            job: self.job.map(|job| AskingJob::Said(JobId(job))),
+        }
+    }
+}
+
+impl Arguments {
+    /// A verdict in the format that is asked for. `waits`: the verdict waits for a pipeline whose job may be asking; `record`: what is
+    /// said of the bot's record.
+    fn shows(&self, told: &Told, json: &serde_json::Value, waits: bool, record: &str) -> String {
+        match self.format {
+            Format::Text => {
+                let environment = self.environment.as_ref().map(|name| format!("Environment: {name}."));
+                let hint = (self.job.is_none() && waits).then(|| WITH_JOB.to_owned());
+                let notes: Vec<String> = environment.into_iter().chain(hint).chain([record.to_owned()]).collect();
+                format!("{}\n{}\n", told.text(colour()), notes.join("\n"))
+            }
+            Format::Json => format!("{json:#}\n"),
+            Format::Junit => told.junit(),
         }
     }
 }
@@ -154,24 +172,11 @@ fn usage<T>(sentence: impl ToString) -> Result<T, Failed> {
 
 fn print_verdict(bot: &Bot, Judged { id, verdict }: &Judged, arguments: &Arguments) -> Result<Exit, Failed> {
     let id = id.to_string();
-    let text = match arguments.format {
-        Format::Text => {
-            let mut text = bot.words.verdict_text(verdict, colour());
-            let environment = arguments.environment.as_ref().map(|name| format!("Environment: {name}."));
-            let hint = (arguments.job.is_none() && still_running(verdict)).then(|| WITH_JOB.to_owned());
-            let notes: Vec<String> = environment.into_iter().chain(hint).chain([NO_RECORD.to_owned()]).collect();
-            text.push_str(&format!("\n{}\n", notes.join("\n")));
-            text
-        }
-        Format::Json => {
-            let mut json = bot.words.verdict_json(&id, verdict);
-            json["environment"] = arguments.environment.clone().into();
-            json["record"] = "not-read".into();
-            json["asked_by"] = serde_json::Value::Null;
-            format!("{json:#}\n")
-        }
-        Format::Junit => bot.words.verdict_junit(&id, verdict),
-    };
+    let mut json = bot.words.verdict_json(&id, verdict);
+    json["environment"] = arguments.environment.clone().into();
+    json["record"] = "not-read".into();
+    json["asked_by"] = serde_json::Value::Null;
+    let text = arguments.shows(&bot.words.told(&id, verdict), &json, still_running(verdict), NO_RECORD);
     Ok(print(&text, verdict.outcome.into()))
 }
 

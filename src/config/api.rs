@@ -40,11 +40,8 @@ pub fn read(reader: &Reader<'_>, document: &Node<'_>, projects: &[ProjectConfig]
         .collect();
     let entries = layers.get(&api::TOKEN).map(|node| node.entries()).unwrap_or_default();
     let on = On { reader, gitlabs: gitlabs.as_ref(), projects: &projects };
-    let mut tokens = vec![];
-    for found in entries.iter().map(|(name, node)| on.token(name, node)) {
-        tokens.push(found);
-    }
-    let tokens = all(tokens).and_then(|tokens| distinct(reader, tokens.into_iter().flatten().collect()));
+    let tokens = all(entries.iter().map(|(name, node)| on.token(name, node)))
+        .and_then(|tokens| distinct(reader, tokens.into_iter().flatten().collect()));
     let issuers = if layers.flag(&api::ID_TOKENS)? { issuers(gitlabs.as_ref())? } else { vec![] };
     Some(Api { tokens: tokens?, issuers, projects })
 }

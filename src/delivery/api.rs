@@ -4,6 +4,7 @@
 //! ([`caller`]) before a body is read, hears the same about a project it may not ask about and about one that does not exist, and
 //! waits in a short line ([`line`]). The answer is made by an [`Answerer`]: the one flow of the bot.
 
+mod answer;
 mod caller;
 mod id_token;
 mod line;
@@ -18,11 +19,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 use tower_http::catch_panic::CatchPanicLayer;
 use url::Url;
@@ -32,10 +33,11 @@ use super::http::drain;
 use super::metrics::Metrics;
 use crate::model::Secret;
 use crate::model::gitlab::{InstanceName, ProjectId, ProjectPath};
+use answer::Answer;
 use caller::{Caller, Callers, Unproven};
-use line::{Full, Line};
+use line::Line;
 
-pub use question::{Asker, Asking};
+pub use question::Asking;
 
 /// Who may ask, and about what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,8 +125,6 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 const VERIFY_TIME: Duration = Duration::from_secs(90);
 /// How long a recorded verdict may take.
 const READ_TIME: Duration = Duration::from_secs(10);
-/// When it is worth asking again, in seconds.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// Everything behind the routes.
 pub struct Api {
@@ -149,73 +149,6 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/api/v1/verdicts/{id}", get(verdict))
         .layer(CatchPanicLayer::new())
         .with_state(api)
-}
-
-/// How a request was answered.
-#[derive(Debug)]
-enum Answer {
-    Verdict(Box<Recorded>),
-    Bad(String),
-    /// A stranger. The reason is for the log only.
-    Unproven(&'static str),
-    /// No such project or verdict, or not for this caller: nobody can tell which.
-    Hidden,
-    Slow,
-    Busy(Full),
-    /// Nothing could be said, of the caller or of the image. The reason is for the log only.
-    Failed(&'static str, String),
-}
-
-impl Answer {
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Verdict(recorded) => recorded.outcome,
-            Self::Bad(_) => "bad",
-            Self::Unproven(_) => "unproven",
-            Self::Hidden => "hidden",
-            Self::Slow => "slow",
-            Self::Busy(_) => "busy",
-            Self::Failed(..) => "failed",
-        }
-    }
-
-    fn why(&self) -> &str {
-        match self {
-            Self::Unproven(why) => why,
-            Self::Failed(_, why) => why,
-            Self::Verdict(_) | Self::Bad(_) | Self::Hidden | Self::Slow | Self::Busy(_) => "",
-        }
-    }
-}
-
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        let busy = matches!(self, Self::Busy(_) | Self::Failed(..));
-        let unproven = matches!(self, Self::Unproven(_));
-        let (status, body) = match self {
-            Self::Verdict(recorded) => (StatusCode::OK, recorded.json),
-            Self::Bad(sentence) => (StatusCode::BAD_REQUEST, says(&sentence)),
-            Self::Unproven(_) => (StatusCode::UNAUTHORIZED, says("the caller did not prove who it is")),
-            Self::Hidden => (StatusCode::NOT_FOUND, says("there is none, or it is not for this caller")),
-            Self::Slow => (StatusCode::REQUEST_TIMEOUT, says("the question took too long to arrive")),
-            Self::Busy(Full::Caller) => (StatusCode::TOO_MANY_REQUESTS, says("this caller has too many questions open; ask again later")),
-            Self::Busy(Full::Line) => (StatusCode::SERVICE_UNAVAILABLE, says("too many questions wait; ask again later")),
-            Self::Failed(sentence, _) => (StatusCode::SERVICE_UNAVAILABLE, says(sentence)),
-        };
-        let mut response = (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response();
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if busy {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-        }
-        if unproven {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
-    }
-}
-
-fn says(sentence: &str) -> Value {
-    json!({ "error": sentence })
 }
 
 async fn verify(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Response {
@@ -278,7 +211,7 @@ async fn recorded(api: &Api, id: Option<Uuid>, headers: &HeaderMap, seen: &mut S
     let id = id.ok_or(Answer::Hidden)?;
     let found = timeout(READ_TIME, api.answerer.verdict(id)).await.map_err(|_| failed("no answer in time".into()))?.map_err(failed)?;
     let recorded = found.ok_or(Answer::Hidden)?;
-    if !caller.covers(&recorded.project) || !caller.is_of(recorded.project_id) {
+    if !caller.covers(&recorded.project) || !caller.was_of(recorded.project_id) {
         return Err(Answer::Hidden);
     }
     seen.project = Some(recorded.project.clone());

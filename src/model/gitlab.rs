@@ -364,6 +364,26 @@ pub struct Deployment {
     pub at: Option<Timestamp>,
 }
 
+/// The job that asks for a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum AskingJob {
+    /// Somebody says so, of the release pipeline.
+    Said(JobId),
+    /// Its ID token says so. Every job has one: that of another pipeline asks as anybody does.
+    Proven { job: JobId, pipeline: PipelineId },
+}
+
+impl AskingJob {
+    /// The job that asks from within this pipeline.
+    pub fn within(self, pipeline: PipelineId) -> Option<JobId> {
+        match self {
+            Self::Said(job) => Some(job),
+            Self::Proven { job, pipeline: own } => (own == pipeline).then_some(job),
+        }
+    }
+}
+
 /// A member's rights ([access levels](https://docs.gitlab.com/api/access_requests/#valid-access-levels)): 10 guest, 15 planner,
 /// 20 reporter, 30 developer, 40 maintainer, 50 owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

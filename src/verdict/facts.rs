@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::attestation::{Attested, BaseImage, PreviousBase};
-use crate::model::gitlab::{Commit, CommitSha, GitRef, Job, JobId, MergeRequest, Pipeline, PipelineId, Project, Tag, TestSummary, User};
+use crate::model::gitlab::{
+    AskingJob, Commit, CommitSha, GitRef, Job, MergeRequest, Pipeline, PipelineId, Project, Tag, TestSummary, User,
+};
 use crate::model::project::{WatchedImage, WatchedProject};
 use crate::model::signer::Signature;
 use crate::model::{Digest, Timestamp};
@@ -122,26 +124,6 @@ pub struct Question {
     /// the asker's word until the pipeline's own list of jobs bears it out.
     #[serde(default)]
     pub asking_job: Option<AskingJob>,
-}
-
-/// Which job asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum AskingJob {
-    /// Somebody says so, of the release pipeline.
-    Said(JobId),
-    /// Its ID token says so. Every job has one: that of another pipeline asks as anybody does.
-    Proven { job: JobId, pipeline: PipelineId },
-}
-
-impl AskingJob {
-    /// The job that asks from within this pipeline.
-    pub fn within(self, pipeline: PipelineId) -> Option<JobId> {
-        match self {
-            Self::Said(job) => Some(job),
-            Self::Proven { job, pipeline: own } => (own == pipeline).then_some(job),
-        }
-    }
 }
 
 /// Everything a verdict is made of. The clock is one of the facts.

@@ -12,11 +12,12 @@ pub mod testing;
 use serde::{Deserialize, Serialize};
 
 pub use checks::{judge, judge_no_image};
-pub use facts::{About, AskingJob, Facts, Looked, Question, Service, Why, WhyKind};
+pub use facts::{About, Facts, Looked, Question, Service, Why, WhyKind};
 pub use problem::{KeyFault, LateFault, PipelineFault, PlatformFault, Problem, Rank};
 pub use runner::TrustedRunner;
 
 use crate::model::attestation::{BaseSeen, ProvenanceSeen};
+pub use crate::model::gitlab::AskingJob;
 use crate::model::gitlab::{Commit, Job, Pipeline, ProjectKey, TestSummary};
 use crate::model::signer::{Layout, SignedBy};
 use crate::model::{Digest, EnvironmentName, PinnedImage, Timestamp};

@@ -297,6 +297,21 @@ async fn a_project_that_one_may_not_ask_about_is_as_none() {
     assert_eq!(world.ask(TOKEN, &changed(&world.question(), "gitlab", "main")).await.status, 200);
 }
 
+/// The path may have been another project's then; who may ask about every project of the bot may read it.
+#[tokio::test]
+async fn a_verdict_from_a_time_when_nobody_could_see_the_project_is_not_for_its_jobs() {
+    let world = setup(Signing::Keyless).start().await;
+    world.release(TAG).unwrap();
+    world.gitlab.fault("GET", "/projects/*", Fault::Status(403));
+    let verdict = world.ask(TOKEN, &world.question()).await.verdict();
+    assert_eq!(verdict["outcome"], "could-not-check");
+    world.gitlab.heal();
+    let id = verdict["id"].as_str().unwrap();
+    assert_eq!(world.read(TOKEN, id).await.verdict()["id"], id);
+    let told = world.read(&world.sign(&world.claims(world.job())), id).await;
+    assert_eq!((told.status, told.text), (404, world.read(TOKEN, "1").await.text));
+}
+
 #[tokio::test]
 async fn keys_that_cannot_be_read_are_no_refusal() {
     for fault in [Fault::Status(502), Fault::Garbage, Fault::Oversized(1024 * 1024), Fault::Status(404), Fault::Html(200)] {

@@ -162,7 +162,7 @@ async fn a_job_asks_with_its_id_token_or_a_file() {
     std::fs::write(gate.folder.path().join("empty"), "\n").unwrap();
     for (flags, variables, words) in [
         ("", [].as_slice(), "There is no token"),
-        ("--token-file nowhere", &[], "cannot be read"),
+        ("--token-file nowhere", &[], "cannot read nowhere"),
         ("--token-file empty", &[], "is empty"),
         ("", &[("COUNTERSIGN_API_TOKEN", "two\nlines")], "line breaks"),
     ] {
@@ -226,15 +226,18 @@ async fn the_gate_template_hands_the_checked_digest_on() {
     assert!(!gate.folder.path().join("countersign.env").exists());
 }
 
+/// A request's path, and its `Authorization`.
+type Asked = (String, Option<String>);
+
 /// A server that gives one answer, and remembers what it was asked.
 struct Scripted {
     address: String,
-    asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Scripted {
     async fn start(answer: impl Fn() -> Response + Clone + Send + Sync + 'static) -> Self {
-        let asked: Arc<Mutex<Vec<_>>> = Arc::default();
+        let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let log = asked.clone();
         let app = Router::new().fallback(move |request: Request| {
             let token = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());

@@ -10,12 +10,13 @@ use backon::{ExponentialBuilder, Retryable};
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{StatusCode, redirect};
 use serde_json::{Value, json};
-use url::{Host, Url};
+use url::Url;
 
 use super::answer::Answer;
 use super::token::Token;
-use super::{Arguments, Failed, Format, WITH_JOB, usage};
-use crate::cli::{Exit, colour, print};
+use super::{Arguments, Failed, usage};
+use crate::cli::{Exit, print};
+use crate::gitlab_client::is_loopback;
 use crate::render::one_line;
 
 /// To get a connection: a live server accepts within a second or two.
@@ -64,24 +65,15 @@ impl Server {
         url
     }
 
-    /// Whether requests leave unencrypted, and whether they leave this machine.
+    /// Whether requests leave unencrypted.
     fn is_plain(&self) -> bool {
         self.0.scheme() == "http"
-    }
-
-    fn is_here(&self) -> bool {
-        match self.0.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        }
     }
 }
 
 /// Asks, and prints the answer.
 pub(super) async fn verify(server: &Server, arguments: &Arguments) -> Result<Exit, Failed> {
-    if server.is_plain() && !server.is_here() && !arguments.plain_http {
+    if server.is_plain() && !is_loopback(&server.0) && !arguments.plain_http {
         return usage(
             "Over http:// the token could be read on the way, and the answer changed.\nNext: use https://, or add --plain-http if the \
              network itself is trusted.",
@@ -102,21 +94,8 @@ pub(super) async fn verify(server: &Server, arguments: &Arguments) -> Result<Exi
         );
         (sentence, Exit::CouldNotCheck)
     })?;
-    Ok(print(&text(server, &answer, arguments), answer.told.outcome.into()))
-}
-
-fn text(server: &Server, answer: &Answer, arguments: &Arguments) -> String {
-    match arguments.format {
-        Format::Text => {
-            let environment = arguments.environment.as_ref().map(|name| format!("Environment: {name}."));
-            let hint = (arguments.job.is_none() && answer.waits_for_the_asker()).then(|| WITH_JOB.to_owned());
-            let recorded = format!("Recorded by {server} as verdict {}{}.", one_line(&answer.told.id), answer.asked_by());
-            let notes: Vec<String> = environment.into_iter().chain(hint).chain([recorded]).collect();
-            format!("{}\n{}\n", answer.told.text(colour()), notes.join("\n"))
-        }
-        Format::Json => format!("{:#}\n", answer.json),
-        Format::Junit => answer.told.junit(),
-    }
+    let record = format!("Recorded by {server} as verdict {}{}.", one_line(&answer.told.id), answer.asked_by());
+    Ok(print(&arguments.shows(&answer.told, &answer.json, answer.waits_for_the_asker(), &record), answer.told.outcome.into()))
 }
 
 fn question(arguments: &Arguments) -> Value {
@@ -198,35 +177,35 @@ async fn ask(client: &reqwest::Client, server: &Server, question: &Value) -> Res
     match (status, value) {
         (StatusCode::OK, Some(value)) => Ok(value),
         (StatusCode::OK, None) => Err(NoAnswer::could_not(server, "its answer is no JSON")),
-        (status, value) => Err(refused(server, status, value.as_ref()).map_or_else(|no| no, |busy| busy.worth_another_try(after))),
+        (status, value) => Err(refused(server, (status, after), value.as_ref())),
     }
 }
 
-/// What another status means. `Ok` is worth another try.
-fn refused(server: &Server, status: StatusCode, value: Option<&Value>) -> Result<NoAnswer, NoAnswer> {
+/// What another status means. `after`: how long a busy bot asks to be left alone.
+fn refused(server: &Server, (status, after): (StatusCode, Duration), value: Option<&Value>) -> NoAnswer {
     let said = value.and_then(|value| value["error"].as_str()).map(|said| said.lines().map(one_line).collect::<Vec<_>>().join("\n"));
     let with = |what: &str| NoAnswer::could_not(server, what);
     match (status.as_u16(), said) {
-        (400, Some(said)) => Err(NoAnswer { sentence: said, exit: Exit::Usage, again: None }),
+        (400, Some(said)) => NoAnswer { sentence: said, exit: Exit::Usage, again: None },
         (401, _) => {
             let mut no = with("it does not accept this token (401)");
             no.sentence.push_str(
                 "\nNext: give an ID token whose `aud` is the bot's public_url, made in the running job, or an API token of its bot.toml.",
             );
-            Err(no)
+            no
         }
-        (404, Some(_)) => Err(NoAnswer {
+        (404, Some(_)) => NoAnswer {
             sentence: format!(
                 "{server} has no such project, or this token may not ask about it.\nNext: correct --project, or use its token."
             ),
             exit: Exit::Usage,
             again: None,
-        }),
-        (300..=399, _) => Err(with("it points elsewhere, and the token is not sent there; give the address it points to")),
-        (429 | 503, Some(said)) => Ok(with(&said)),
-        (429 | 502..=504, _) => Ok(with(&format!("it answered {status}"))),
-        (_, Some(said)) => Err(with(&format!("it answered {status}, {said}"))),
-        (_, None) => Err(with(&format!("it answered {status}"))),
+        },
+        (300..=399, _) => with("it points elsewhere, and the token is not sent there; give the address it points to"),
+        (429 | 503, Some(said)) => with(&said).worth_another_try(after),
+        (429 | 502..=504, _) => with(&format!("it answered {status}")).worth_another_try(after),
+        (_, Some(said)) => with(&format!("it answered {status}, {said}")),
+        (_, None) => with(&format!("it answered {status}")),
     }
 }
 

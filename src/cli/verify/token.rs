@@ -1,12 +1,11 @@
 //! What the caller proves itself with. Never an argument: those are seen by everybody on the machine, and end up in job logs.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use reqwest::header::HeaderValue;
 
 use super::{Failed, usage};
+use crate::cli::material::read;
 use crate::model::Secret;
 
 /// The variable that GitLab fills by `id_tokens: { COUNTERSIGN_ID_TOKEN: { aud: … } }`.
@@ -24,7 +23,8 @@ impl Token {
     /// token. A variable that is empty is not there.
     pub fn find(file: Option<&Path>) -> Result<Self, Failed> {
         if let Some(file) = file {
-            return match Secret::new(&read(file)?) {
+            let text = read(file, LONGEST).and_then(|bytes| String::from_utf8(bytes).map_err(|_| format!("{} is no text", file.display())));
+            return match Secret::new(&text.or_else(|why| usage(format!("The token file cannot be used: {why}.")))?) {
                 Some(secret) => Ok(Self(secret)),
                 None => usage(format!("The token file {} is empty.", file.display())),
             };
@@ -46,15 +46,5 @@ impl Token {
             }
             Ok(_) | Err(_) => usage("The token holds spaces, line breaks or letters that no token has."),
         }
-    }
-}
-
-fn read(file: &Path) -> Result<String, Failed> {
-    let wrong = |why: &dyn std::fmt::Display| format!("The token file {} cannot be read: {why}.", file.display());
-    let mut text = String::new();
-    match File::open(file).and_then(|open| open.take(LONGEST + 1).read_to_string(&mut text)) {
-        Ok(length) if length as u64 > LONGEST => usage(wrong(&format!("it is larger than {LONGEST} bytes"))),
-        Ok(_) => Ok(text),
-        Err(why) => usage(wrong(&why.kind())),
     }
 }

@@ -1,4 +1,4 @@
-//! `[gitlab.NAME]` and `[registry."HOST"]`.
+//! `[gitlab.NAME]` and `[registry.HOST]`: whom the bot talks to.
 
 use super::*;
 

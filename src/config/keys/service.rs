@@ -1,4 +1,4 @@
-//! `[server]`, `[store]`, `[log]`, `[catch_up]`.
+//! `[server]`, `[store]`, `[log]`, `[catch_up]`, `[api]`.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! `[signer.NAME]`, and secrets.
+//! `[signer.NAME]`, and where secrets are found.
 
 use super::*;
 

@@ -60,6 +60,15 @@ impl Caller {
         }
     }
 
+    /// Whether a recorded verdict is about the project that it may ask about. One that was made while nobody could look at the project
+    /// may be about another that had the path then.
+    pub(super) fn was_of(&self, project: Option<ProjectId>) -> bool {
+        match self {
+            Self::Token { .. } => true,
+            Self::Job(job) => project == Some(job.project),
+        }
+    }
+
     /// Which callers are one: all jobs of a project are.
     pub(super) fn key(&self) -> String {
         match self {

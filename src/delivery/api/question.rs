@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::caller::Caller;
 use crate::model::ImageReference;
-use crate::model::gitlab::{JobId, PipelineId};
+use crate::model::gitlab::{AskingJob, JobId};
 
 /// What is asked about an image of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,20 +13,8 @@ pub struct Asking {
     pub environment: Option<String>,
     /// The release's Git tag, where the image does not tell it.
     pub tag: Option<String>,
-    pub job: Asker,
-}
-
-/// The job that asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asker {
-    Nobody,
-    /// Somebody says so, of the release pipeline.
-    Said(JobId),
-    /// Its ID token says so; it may belong to another pipeline.
-    Proven {
-        job: JobId,
-        pipeline: PipelineId,
-    },
+    /// The job that asks, if one does.
+    pub job: Option<AskingJob>,
 }
 
 /// The project that is asked about.
@@ -56,10 +44,9 @@ pub(super) fn read(bytes: &[u8], caller: &Caller) -> Result<(Place, Asking), Str
     let body: Body = serde_json::from_slice(bytes).map_err(|why| format!("the body is no question: {why}"))?;
     let image = body.image.parse().map_err(|why| format!("`image` is no image: {why}"))?;
     let job = match (caller, body.job.map(JobId)) {
-        (Caller::Token { .. }, None) => Asker::Nobody,
-        (Caller::Token { .. }, Some(job)) => Asker::Said(job),
+        (Caller::Token { .. }, job) => job.map(AskingJob::Said),
         (Caller::Job(own), Some(job)) if own.job != job => return Err("`job` is not the job that the ID token was made for".into()),
-        (Caller::Job(own), _) => Asker::Proven { job: own.job, pipeline: own.pipeline },
+        (Caller::Job(own), _) => Some(AskingJob::Proven { job: own.job, pipeline: own.pipeline }),
     };
     let place = Place { project: body.project, gitlab: body.gitlab };
     Ok((place, Asking { image, environment: body.environment, tag: body.tag, job }))
