@@ -34,7 +34,7 @@ impl Stage {
         let shop = Shop::open().await.with_ci();
         let (bot, token) = shop.gitlab.world().add_bot(shop.project, "Countersign", level);
         let name = InstanceName("main".into());
-        let settings = Settings { name, url: shop.gitlab.url().parse().unwrap(), token: Secret::new(&token).unwrap() };
+        let settings = Settings { name, url: shop.gitlab.url().parse().unwrap(), token: Secret::new(&token).unwrap(), ca_pem: None };
         let client = GitlabClient::new(&settings).unwrap();
         Self { eyes: Eyes::new(client.clone()), hands: Hands::new([client]), shop, bot, token }
     }
