@@ -45,6 +45,8 @@ pub struct Bot {
     pub looks: Looks,
     pub hands: Hands,
     pub ledger: Ledger,
+    /// Whether `ledger` is the record of what was released.
+    pub record: Record,
     pub words: Words,
     pub rules: Vec<Rule>,
     /// Whose turn it is to be looked at again.
@@ -54,6 +56,16 @@ pub struct Bot {
     pub inbox: Box<dyn Inbox>,
     /// The URL we are known by: who verified, in what we sign.
     pub public_url: String,
+}
+
+/// What a bot knows of earlier releases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record {
+    /// Its ledger.
+    Kept,
+    /// Nothing: it answers one question, beside a bot that runs and holds the record. What must be compared with the record could then
+    /// not be checked.
+    Unread,
 }
 
 /// The way into the queue, for work that we give ourselves.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::Bot;
+use super::{Bot, Record};
 use crate::facts::Memory;
 use crate::model::attestation::PreviousBase;
 use crate::model::gitlab::{CommitSha, PipelineId, ProjectKey};
@@ -32,7 +32,10 @@ impl Memory for Bot {
     }
 
     async fn previous_base(&self, project: &ProjectKey, image: &Repository, release: Option<&str>) -> Looked<PreviousBase> {
-        remembered(self.ledger.previous_base(project, image, release).await)
+        match self.record {
+            Record::Kept => remembered(self.ledger.previous_base(project, image, release).await),
+            Record::Unread => Looked::Unreachable(Why::new(Service::Store, WhyKind::Unread, "the record was not read")),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, complain};
-use crate::bot::{Bot, CaughtUp, Handled, Inbox, Rule, Turns, Watch};
+use crate::bot::{Bot, CaughtUp, Handled, Inbox, Record, Rule, Turns, Watch};
 use crate::config::{Config, LogFormat};
 use crate::delivery::metrics::Metrics;
 use crate::delivery::{self, http, log, queue, schedule};
@@ -85,6 +85,7 @@ pub fn assemble(config: &Config, ledger: Ledger, metrics: &Arc<Metrics>) -> Resu
         looks: Looks::new(readers, registry, roots).with_halt_file(config.promotions.halt_file.clone()),
         hands: Hands::new(writers).with_promoter(promoter(config)?),
         ledger,
+        record: Record::Kept,
         words: Words::new().map_err(|fault| cannot(&fault))?,
         rules,
         turns: Turns::new(config.catch_up.recheck),

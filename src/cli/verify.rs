@@ -3,8 +3,9 @@
 //! With `--server`, the running bot is asked ([`remote`]). With `--config`, this process is a bot for one question:
 //!
 //! It reads GitLab and the registry for itself, and neither opens nor locks the bot's store, which a running bot holds. So it has no
-//! record of earlier digests: [`Check::BuiltOnce`] passes where GitLab and the registry agree among themselves, and the output says
-//! so. The digest that it prints is the one to deploy.
+//! record of earlier releases: [`Check::BuiltOnce`] passes where GitLab and the registry agree among themselves, and whether the tag was
+//! protected is GitLab's word of now; the output says so. A base image that policy compares with the release before could not be
+//! checked here. The digest that it prints is the one to deploy.
 //!
 //! [`Check::BuiltOnce`]: crate::verdict::Check::BuiltOnce
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use super::asking::{self, Asking, NoVerdict, list};
 use super::{Exit, colour, complain, print};
-use crate::bot::{Bot, Judged, Rule};
+use crate::bot::{Bot, Judged, Record, Rule};
 use crate::config::Config;
 use crate::delivery::metrics::Metrics;
 use crate::model::gitlab::JobId;
@@ -85,8 +86,8 @@ enum Format {
 }
 
 /// What is said of the record that was not read.
-const NO_RECORD: &str =
-    "This run did not read the bot's record of earlier digests: \"Built only once\" rests on GitLab and the registry alone.";
+const NO_RECORD: &str = "This run did not read the bot's record: that the image was built once, and from a protected tag, rests on what GitLab and the registry \
+     say now. With --server the running bot compares them with its record.";
 const WITH_JOB: &str = "If this job belongs to the release pipeline, add --job \"$CI_JOB_ID\": it cannot wait for its own end.";
 
 /// Runs the command.
@@ -112,7 +113,8 @@ async fn here(config: &Path, arguments: &Arguments) -> Result<Exit, Failed> {
     let could_not = |fault: &dyn std::fmt::Display| (fault.to_string(), Exit::CouldNotCheck);
     let config = Config::load(config).or_else(usage)?;
     let ledger = Ledger::open(Arc::new(MemoryStore::default())).await.map_err(|fault| could_not(&fault))?;
-    let bot = super::serve::assemble(&config, ledger, &Arc::new(Metrics::default())).or_else(usage)?;
+    let mut bot = super::serve::assemble(&config, ledger, &Arc::new(Metrics::default())).or_else(usage)?;
+    bot.record = Record::Unread;
     let rules = rules_of(&bot.rules, &arguments.project)?;
     let asking = arguments.asking();
     let no_verdict = |why: NoVerdict| match why {

@@ -97,6 +97,7 @@ fn title(problem: &Problem) -> &'static str {
 pub(super) fn unavailable_title(why: &Why) -> &'static str {
     match (why.service, why.kind) {
         (_, WhyKind::Stale) => "the trust root is too old",
+        (_, WhyKind::Unread) => "Countersign's own record was not read",
         (Service::Gitlab, WhyKind::Down) => "GitLab did not answer",
         (Service::Gitlab, WhyKind::Refused) => "GitLab refused Countersign's login",
         (Service::Gitlab, WhyKind::Limited) => "GitLab limits Countersign's requests",
@@ -319,6 +320,7 @@ fn unavailable(what: &str, why: &Why) -> Sentence {
         WhyKind::TooLarge => sentence("problem/CS-UNAVAILABLE.too-large", [service, told, ("ask", ask())]),
         WhyKind::Unreadable => sentence("problem/CS-UNAVAILABLE.unreadable", [service, told]),
         WhyKind::Stale => sentence("problem/CS-UNAVAILABLE.stale", [service, told]),
+        WhyKind::Unread => sentence("problem/CS-UNAVAILABLE.unread", [told, ("server", Phrase::typed("countersign verify --server"))]),
     }
 }
 

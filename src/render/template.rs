@@ -155,6 +155,7 @@ pub(super) const TEMPLATES: &[(&str, &str)] = templates![
     "problem/CS-UNAVAILABLE.promotion",
     "problem/CS-UNAVAILABLE.refused",
     "problem/CS-UNAVAILABLE.stale",
+    "problem/CS-UNAVAILABLE.unread",
     "problem/CS-UNAVAILABLE.too-large",
     "problem/CS-UNAVAILABLE.unreadable",
     "promotion/and-many-more",

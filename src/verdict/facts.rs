@@ -53,6 +53,8 @@ pub enum WhyKind {
     Unreadable,
     /// The trust root is too old to be believed.
     Stale,
+    /// It was not looked at, because this run has no access to it.
+    Unread,
 }
 
 impl Why {

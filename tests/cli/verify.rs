@@ -257,3 +257,22 @@ async fn a_verdict_that_could_not_be_printed_is_no_success() {
     });
     assert_eq!(output.await.unwrap().status.code(), Some(3));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_base_image_that_must_not_change_could_not_be_compared_without_the_record() {
+    for (demand, code, words) in [
+        ("required", 3, ["could not be compared with the release before", "countersign verify --server", "[CS-UNAVAILABLE]"].as_slice()),
+        ("off", 0, &["passed: "]),
+    ] {
+        let gate = Gate::new(Signing::BundleKey).await;
+        gate.configure("[[project]]", &format!("[policy]\nprovenance = \"required\"\nbase_unchanged = \"{demand}\"\n[[project]]"));
+        let shop = &gate.shop;
+        let (pipeline, job) = shop.push_tag(TAG);
+        shop.gitlab.world().run_job(job, None);
+        let digest = shop.build(TAG, pipeline);
+        shop.sign(digest, job, TAG).unwrap();
+        shop.attest(digest, &shop.provenance(digest, job, pipeline), job, TAG).unwrap();
+        shop.finish(pipeline, Some(digest));
+        gate.check(&format!("{}:{TAG}", gate.image), "", code, words).await;
+    }
+}

@@ -42,7 +42,7 @@ impl From<Why> for NotDone {
     fn from(why: Why) -> Self {
         match why.kind {
             WhyKind::Down | WhyKind::Limited => Self::Later(why.detail),
-            WhyKind::Refused | WhyKind::TooLarge | WhyKind::Unreadable | WhyKind::Stale => Self::Never(why.detail),
+            WhyKind::Refused | WhyKind::TooLarge | WhyKind::Unreadable | WhyKind::Stale | WhyKind::Unread => Self::Never(why.detail),
         }
     }
 }

@@ -120,6 +120,7 @@ fn unavailable(what: &str, why: &Why) -> Sentence {
         WhyKind::TooLarge => "gave an answer above Countersign's limits",
         WhyKind::Unreadable => "gave an answer that cannot be read",
         WhyKind::Stale => "is too old to be believed",
+        WhyKind::Unread => "was not read",
     });
     let doctor = Phrase::typed("countersign doctor");
     let values = [("service", service(why.service)), ("fault", fault), ("what", recorded(what)), ("doctor", doctor)];

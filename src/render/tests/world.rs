@@ -374,6 +374,7 @@ pub fn problems(outside: &Outside) -> Vec<Problem> {
         (Service::Registry, WhyKind::Unreadable),
         (Service::TrustRoot, WhyKind::Stale),
         (Service::Store, WhyKind::Down),
+        (Service::Store, WhyKind::Unread),
     ] {
         all.push(Problem::Unavailable { what: digest().to_string(), why: why(service, kind) });
     }
