@@ -7,6 +7,8 @@ mod promotion;
 mod release;
 mod writing;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 pub use catch_up::{CaughtUp, Turns};
 
@@ -16,9 +18,10 @@ use crate::facts::Looks;
 use crate::facts::gitlab::Gitlab;
 use crate::model::gitlab::{InstanceName, ProjectKey};
 use crate::model::project::WatchedProject;
-use crate::model::{Environment, Timestamp};
+use crate::model::{Digest, Environment, EnvironmentName, Timestamp};
 use crate::render::{Audience, Words};
 use crate::store::ledger::{Ledger, LedgerError};
+use crate::verdict::promotion::rule_digest;
 use crate::verdict::{About, Facts, Looked, Outcome, Policy, Question, Verdict, Why, judge, judge_no_image};
 
 /// A project with what is demanded of it.
@@ -28,6 +31,24 @@ pub struct Rule {
     pub policy: Policy,
     /// The environments with their rules, in the order of promotion; those of `watched`.
     pub environments: Vec<Environment>,
+    /// Of the environments that demand more than the project does: the project as it is looked at for that, and what they demand.
+    pub stricter: BTreeMap<EnvironmentName, (WatchedProject, Policy)>,
+}
+
+impl Rule {
+    /// What is demanded of a release, or of what goes to an environment.
+    pub fn demands(&self, environment: Option<&EnvironmentName>) -> (&WatchedProject, &Policy) {
+        match environment.and_then(|name| self.stricter.get(name)) {
+            Some((watched, policy)) => (watched, policy),
+            None => (&self.watched, &self.policy),
+        }
+    }
+
+    /// What a promotion to an environment is bound to.
+    fn digest(&self, environment: &Environment) -> Digest {
+        let (watched, policy) = self.demands(Some(&environment.name));
+        rule_digest(policy, watched, environment)
+    }
 }
 
 /// How a piece of work ended.

@@ -2,8 +2,9 @@
 
 use crate::bot::{Bot, Judged, Rule};
 pub use crate::delivery::api::Asking;
+use crate::model::EnvironmentName;
 use crate::model::image::Pointer;
-use crate::model::project::WatchedImage;
+use crate::model::project::{WatchedImage, WatchedProject};
 use crate::store::ledger::LedgerError;
 use crate::verdict::{About, AskingJob, Looked, Question, Why};
 
@@ -59,7 +60,9 @@ fn wrong<T>(sentence: String) -> Result<T, NoVerdict> {
 
 /// Asks the bot.
 pub async fn judge(bot: &Bot, (rule, image): (&Rule, &WatchedImage), asking: &Asking) -> Result<Judged, NoVerdict> {
-    let on = On { bot, rule, image };
+    let (watched, policy) = rule.demands(asking.environment.clone().map(EnvironmentName).as_ref());
+    let image = watched.images.iter().find(|watched| watched.name == image.name).unwrap_or(image);
+    let on = On { bot, watched, image };
     let release = asking.tag.as_deref();
     let about = match &asking.image.pointer {
         Pointer::Digest(digest) => About::Image { digest: *digest, tag: release.map(str::to_owned) },
@@ -67,30 +70,30 @@ pub async fn judge(bot: &Bot, (rule, image): (&Rule, &WatchedImage), asking: &As
             Ok(about) => about,
             Err(why) => {
                 let about = About::Release { tag: release.unwrap_or(tag).to_owned() };
-                return Ok(bot.verify_no_image(&on.question(about, asking.job), tag, why.as_ref(), &rule.policy).await?);
+                return Ok(bot.verify_no_image(&on.question(about, asking.job), tag, why.as_ref(), policy).await?);
             }
         },
     };
-    Ok(bot.verify(&on.question(about, asking.job), &rule.policy).await?)
+    Ok(bot.verify(&on.question(about, asking.job), policy).await?)
 }
 
 /// An image of a project, as the bot watches it.
 struct On<'a> {
     bot: &'a Bot,
-    rule: &'a Rule,
+    watched: &'a WatchedProject,
     image: &'a WatchedImage,
 }
 
 impl On<'_> {
     fn question(&self, about: About, asking_job: Option<AskingJob>) -> Question {
-        Question { project: self.rule.watched.clone(), image: self.image.clone(), about, asking_job }
+        Question { project: self.watched.clone(), image: self.image.clone(), about, asking_job }
     }
 
     /// What a registry tag is a question about: a release, if it is one's version tag, else the bytes that it names now. The inner
     /// error says why it names none.
     async fn about_tag(&self, tag: &str, release: Option<&str>) -> Result<Result<About, Option<Why>>, NoVerdict> {
         let mut releases = self.image.version_tag.git_tags(tag);
-        releases.retain(|git_tag| self.rule.watched.release_tags.matches(git_tag) && release.is_none_or(|release| release == git_tag));
+        releases.retain(|git_tag| self.watched.release_tags.matches(git_tag) && release.is_none_or(|release| release == git_tag));
         let releases = if releases.len() > 1 { self.in_gitlab(releases).await? } else { releases };
         if let Some(tag) = releases.into_iter().next() {
             return Ok(Ok(About::Release { tag }));
@@ -105,8 +108,8 @@ impl On<'_> {
     /// The one of these Git tags that GitLab has; more than one, and only the caller can say. Where GitLab has none or cannot be
     /// asked, the first stays: its verdict says so.
     async fn in_gitlab(&self, mut tags: Vec<String>) -> Result<Vec<String>, NoVerdict> {
-        let Looked::Found(gitlab) = self.bot.looks.gitlab(&self.rule.watched.instance) else { return Ok(tags) };
-        let Looked::Found(project) = self.bot.looks.project(&self.rule.watched).await else { return Ok(tags) };
+        let Looked::Found(gitlab) = self.bot.looks.gitlab(&self.watched.instance) else { return Ok(tags) };
+        let Looked::Found(project) = self.bot.looks.project(self.watched).await else { return Ok(tags) };
         let mut there = vec![];
         for tag in &tags {
             match gitlab.tag(project.key.id, tag).await {

@@ -7,7 +7,7 @@ use crate::config::{Config, ProjectConfig, schema};
 use crate::delivery::api::Scope;
 use crate::model::Environment;
 use crate::model::environment::{Action, MAINTAINER};
-use crate::verdict::Platforms;
+use crate::verdict::{Platforms, Policy};
 
 /// Checks or describes bot.toml.
 #[derive(Debug, clap::Args)]
@@ -55,26 +55,43 @@ fn summary(file: &str, config: &Config) -> String {
         let line = warning.line.map(|line| format!(":{line}")).unwrap_or_default();
         text.push_str(&format!("Warning: {file}{line}: {}: {}\n", warning.path, warning.says));
     }
-    for ProjectConfig { watched, policy, environments } in &config.projects {
+    for ProjectConfig { watched, policy, environments, stricter } in &config.projects {
         text.push_str(&format!("\n{} on {}\n", watched.path, watched.instance));
         text.push_str(&format!("  releases  {} by {} pipelines\n", watched.release_tags.as_str(), policy.sources.join(", ")));
         for image in &watched.images {
             let signers: Vec<&str> = image.signers.iter().map(|signer| signer.name.0.as_str()).collect();
             text.push_str(&format!("  image     {}, job {}, signed by {}\n", image.repository, image.release_job, signers.join(" or ")));
         }
-        let mut demands = format!("digest file {:?}, commit tag {:?}", policy.digest_file, policy.commit_tag).to_lowercase();
-        if policy.require_log {
-            demands.push_str(", every signature in a log");
+        text.push_str(&format!("  demands   {}\n", demands(policy)));
+        for (name, (_, policy)) in stricter {
+            text.push_str(&format!("            in {name}: {}\n", demands(policy)));
         }
-        if policy.platforms == Platforms::AllSigned {
-            demands.push_str(", each platform signed");
-        }
-        text.push_str(&format!("  demands   {demands}\n"));
         for environment in environments {
             text.push_str(&format!("  promotes  {}\n", promotion(environment)));
         }
     }
     text + &callers(config)
+}
+
+fn demands(policy: &Policy) -> String {
+    let looks = [
+        ("digest file", policy.digest_file),
+        ("commit tag", policy.commit_tag),
+        ("provenance", policy.provenance),
+        ("base image", policy.base_image),
+        ("unchanged base", policy.base_unchanged),
+    ];
+    let mut demands: Vec<String> = looks.iter().map(|(what, demand)| format!("{what} {demand:?}").to_lowercase()).collect();
+    if let Some(runners) = &policy.runners {
+        demands.push(format!("one of {} runners", runners.len()));
+    }
+    if policy.require_log {
+        demands.push("every signature in a log".into());
+    }
+    if policy.platforms == Platforms::AllSigned {
+        demands.push("each platform signed".into());
+    }
+    demands.join(", ")
 }
 
 /// Who may ask over the API; nothing where nobody may.

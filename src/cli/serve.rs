@@ -78,6 +78,7 @@ pub fn assemble(config: &Config, ledger: Ledger, metrics: &Arc<Metrics>) -> Resu
             watched: project.watched.clone(),
             policy: project.policy.clone(),
             environments: project.environments.clone(),
+            stricter: project.stricter.clone(),
         })
         .collect();
     let (judged, failed) = (metrics.clone(), metrics.clone());

@@ -48,7 +48,7 @@ pub fn read(reader: &Reader<'_>, of: &Of<'_, '_>, needs: &mut Needs) -> Option<V
 }
 
 /// The tables that speak of an environment, the most specific first.
-fn tables<'a>(layers: &Layers<'a>, name: &str) -> Layers<'a> {
+pub fn tables<'a>(layers: &Layers<'a>, name: &str) -> Layers<'a> {
     Layers(layers.0.iter().filter_map(|layer| layer.get(&shared::ENVIRONMENT)?.get_named(name)).collect())
 }
 

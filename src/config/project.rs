@@ -7,7 +7,7 @@ use super::document::Node;
 use super::environments::{self, Needs};
 use super::forms::{self, PATH_PLACEHOLDER};
 use super::instance::Hooks;
-use super::keys::{image, project as key, root, shared};
+use super::keys::{environment, image, project as key, root, shared};
 use super::policy;
 use super::problem::{Place, quoted};
 use super::reader::{Layers, Reader, all};
@@ -16,7 +16,7 @@ use super::trust::Signers;
 use crate::model::gitlab::{InstanceName, ProjectPath};
 use crate::model::project::{Pattern, TagTemplate, WatchedImage, WatchedProject};
 use crate::model::signer::TrustedSigner;
-use crate::model::{Environment, Repository};
+use crate::model::{Environment, EnvironmentName, Repository};
 use crate::verdict::{Demand, Platforms, Policy};
 
 /// A project to watch, and what is demanded of it.
@@ -26,6 +26,8 @@ pub struct ProjectConfig {
     pub policy: Policy,
     /// The environments with their rules, in the order of promotion; those of `watched`.
     pub environments: Vec<Environment>,
+    /// Of the environments that demand more than the project does: the project as it is looked at for that, and what they demand.
+    pub stricter: BTreeMap<EnvironmentName, (WatchedProject, Policy)>,
 }
 
 /// Reads the projects of a document one by one.
@@ -47,6 +49,8 @@ struct Of<'p, 'a> {
     path: Option<&'p str>,
     layers: &'p Layers<'a>,
     instance: Option<&'p InstanceName>,
+    /// Whether policy demands a log.
+    log: bool,
 }
 
 impl<'a, 'r> Projects<'a, 'r> {
@@ -108,19 +112,39 @@ impl<'a, 'r> Projects<'a, 'r> {
         let policies: Vec<_> =
             self.document.get(&root::POLICY).into_iter().chain(layers.0.iter().filter_map(|l| l.get(&shared::POLICY))).collect();
         let policy = policy::read(&policies, &node.place, self.reader.sink);
+        let stricter = self.stricter(&node, &layers, &policies);
         let release_tags = layers.parsed(&shared::RELEASE_TAGS, |text| Pattern::parse(text).ok());
-        let images = self.images(&Of { node: &node, path, layers: &layers, instance: instance.as_ref() }, policy.as_ref(), signers);
+        let demands = || policy.iter().chain(stricter.iter().flat_map(BTreeMap::values));
+        let of = Of { node: &node, path, layers: &layers, instance: instance.as_ref(), log: demands().any(|policy| policy.require_log) };
+        let images = self.images(&of, signers);
         self.note_environments(&node, &layers);
         let of = environments::Of { place: &node.place, layers: &layers, images: images.as_deref(), release_tags: release_tags.as_ref() };
         let environments = environments::read(self.reader, &of, &mut self.needs)?;
-        let watched = WatchedProject {
+        let whole = WatchedProject {
             instance: instance?,
             path: ProjectPath(path?.into()),
             release_tags: release_tags?,
             images: images?,
             environments: environments.iter().map(|environment| environment.name.clone()).collect(),
         };
-        Some(ProjectConfig { watched, policy: policy?, environments })
+        let demanded = |policy: Policy| (looked_at(&whole, &policy), policy);
+        let stricter = stricter?.into_iter().map(|(name, policy)| (name, demanded(policy))).collect();
+        let (watched, policy) = demanded(policy?);
+        Some(ProjectConfig { watched, policy, environments, stricter })
+    }
+
+    /// The policies of the environments that have one of their own, which comes on top of the project's.
+    fn stricter(&self, node: &Node<'a>, layers: &Layers<'a>, policies: &[Node<'a>]) -> Option<BTreeMap<EnvironmentName, Policy>> {
+        let names = layers.get(&shared::ENVIRONMENTS).and_then(|node| node.list()).unwrap_or_default();
+        let mut found = BTreeMap::new();
+        for name in names.iter().filter_map(Node::text) {
+            let own: Vec<_> = environments::tables(layers, name).0.iter().filter_map(|table| table.get(&environment::POLICY)).collect();
+            if !own.is_empty() {
+                let all: Vec<_> = policies.iter().cloned().chain(own).collect();
+                found.insert(EnvironmentName(name.into()), policy::read(&all, &node.place, self.reader.sink)?);
+            }
+        }
+        Some(found)
     }
 
     /// The project's server: the one it names, else the only one.
@@ -153,7 +177,8 @@ impl<'a, 'r> Projects<'a, 'r> {
         }
     }
 
-    fn images(&self, of: &Of<'_, 'a>, policy: Option<&Policy>, signers: &mut Signers<'a>) -> Option<Vec<WatchedImage>> {
+    /// The images, with everything that can be looked at.
+    fn images(&self, of: &Of<'_, 'a>, signers: &mut Signers<'a>) -> Option<Vec<WatchedImage>> {
         let sink = self.reader.sink;
         let Some(said) = of.layers.get(&shared::IMAGE) else {
             sink.add(&of.node.place, "`image` is missing: the image repository that the project releases");
@@ -162,7 +187,7 @@ impl<'a, 'r> Projects<'a, 'r> {
         let mut names = BTreeMap::new();
         let mut repositories = BTreeMap::new();
         all(said.one_or_many().into_iter().map(|node| {
-            let image = self.image(of, &node, policy, signers)?;
+            let image = self.image(of, &node, signers)?;
             let name = names.insert(image.name.clone(), node.place.at);
             let repository = repositories.insert(image.repository.clone(), node.place.at);
             if repository.is_some() {
@@ -177,10 +202,10 @@ impl<'a, 'r> Projects<'a, 'r> {
         }))
     }
 
-    fn image(&self, of: &Of<'_, 'a>, node: &Node<'a>, policy: Option<&Policy>, signers: &mut Signers<'a>) -> Option<WatchedImage> {
+    fn image(&self, of: &Of<'_, 'a>, node: &Node<'a>, signers: &mut Signers<'a>) -> Option<WatchedImage> {
         let layers = if node.is_table() { of.layers.below(node.clone()) } else { of.layers.clone() };
         let signers = self.signers(of, &layers, node, signers);
-        self.log_can_be_looked_up(of, node, (policy, signers.as_deref()));
+        self.log_can_be_looked_up(of, node, signers.as_deref());
         let repository = self.repository(of, node);
         let text = |key: &Key| layers.text(key).map(str::to_owned);
         let template = |key: &Key| layers.parsed(key, |text| TagTemplate::parse(text).ok());
@@ -191,24 +216,23 @@ impl<'a, 'r> Projects<'a, 'r> {
             Some(name) => name.text()?.to_owned(),
             None => repository.path.rsplit('/').next()?.to_owned(),
         };
-        let policy = policy?;
         Some(WatchedImage {
             name,
             repository,
             version_tag: version_tag?,
-            commit_tag: Some(commit_tag?).filter(|_| policy.commit_tag != Demand::Off),
+            commit_tag: Some(commit_tag?),
             release_job: release_job?,
-            digest_file: Some(digest_file?).filter(|_| policy.digest_file != Demand::Off),
+            digest_file: Some(digest_file?),
             signers: signers?,
-            wants_provenance: policy.provenance != Demand::Off,
-            platform_signatures: policy.platforms == Platforms::AllSigned,
+            wants_provenance: true,
+            platform_signatures: true,
         })
     }
 
     /// Without a trust root no log is trusted, so that demanding one would block everything.
-    fn log_can_be_looked_up(&self, of: &Of<'_, 'a>, image: &Node<'a>, (policy, signers): (Option<&Policy>, Option<&[TrustedSigner]>)) {
+    fn log_can_be_looked_up(&self, of: &Of<'_, 'a>, image: &Node<'a>, signers: Option<&[TrustedSigner]>) {
         let by_signer = signers.is_some_and(|signers| signers.iter().any(|signer| signer.require_log));
-        if !by_signer && !policy.is_some_and(|policy| policy.require_log) {
+        if !by_signer && !of.log {
             return;
         }
         // A server that is missing or ambiguous is reported already.
@@ -262,4 +286,16 @@ impl<'a, 'r> Projects<'a, 'r> {
         }))?;
         Some(picked).filter(|picked| !picked.is_empty())
     }
+}
+
+/// A project without what a policy does not ask for: nobody looks at that.
+fn looked_at(whole: &WatchedProject, policy: &Policy) -> WatchedProject {
+    let mut watched = whole.clone();
+    for image in &mut watched.images {
+        image.commit_tag.take_if(|_| policy.commit_tag == Demand::Off);
+        image.digest_file.take_if(|_| policy.digest_file == Demand::Off);
+        image.wants_provenance = policy.provenance != Demand::Off;
+        image.platform_signatures = policy.platforms == Platforms::AllSigned;
+    }
+    watched
 }

@@ -276,3 +276,16 @@ async fn a_base_image_that_must_not_change_could_not_be_compared_without_the_rec
         gate.check(&format!("{}:{TAG}", gate.image), "", code, words).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_that_demands_more_gets_more() {
+    let gate = Gate::new(Signing::BundleKey).await;
+    gate.configure("[[project]]", "[defaults.environment.production.policy]\nprovenance = \"required\"\n\n[[project]]");
+    gate.shop.release(TAG).unwrap();
+    let image = format!("{}:{TAG}", gate.image);
+    let anywhere = gate.check(&image, "--environment staging", 0, &["passed: "]).await;
+    let there = gate.check(&image, "--environment production", 1, &["[CS-PROV-MISSING]"]).await;
+    gate.check(&image, "", 0, &["passed: "]).await;
+    let policy = |out: &str| out.split("under policy ").nth(1).map(|rest| rest.chars().take(20).collect::<String>());
+    assert!(policy(&anywhere).is_some() && policy(&there) != policy(&anywhere), "{there}");
+}

@@ -11,7 +11,7 @@ use crate::model::promotion::{AskedIn, Direction, Promotion, PromotionId, Standi
 use crate::model::{Digest, Timestamp};
 use crate::render::{NotFound, Preview, PromotionAnswer, Stage};
 use crate::store::ledger::OpenedAs;
-use crate::verdict::promotion::{Bar, Holder, Weighed, rule_digest};
+use crate::verdict::promotion::{Bar, Holder, Weighed};
 use crate::verdict::{About, Looked, Service, Why, WhyKind};
 
 /// Commits between what runs and what would run that are shown.
@@ -107,7 +107,7 @@ impl Bot {
             commit,
             pipeline,
             images,
-            rule: rule_digest(&rule.policy, &rule.watched, case.environment),
+            rule: rule.digest(case.environment),
             requested_by: case.requested_by.clone(),
             requested_at: case.requested_at,
             asked_in,

@@ -8,7 +8,7 @@ use crate::model::gitlab::{CommitSha, JobId, PipelineId, ProjectKey};
 use crate::model::project::WatchedImage;
 use crate::model::promotion::{Act, AskedIn, Direction, Left, Person, PromotionId, Standing};
 use crate::model::{Digest, PinnedImage, Timestamp};
-use crate::verdict::promotion::{Bar, Holder, PromotionFacts, Right, Staged, Weighed, clear, rule_digest, weigh};
+use crate::verdict::promotion::{Bar, Holder, PromotionFacts, Right, Staged, Weighed, clear, weigh};
 use crate::verdict::{About, AskingJob, Clearance, Looked, PipelineFault, Problem, Question, Rank, Verdict};
 
 /// Promotions to an environment that are searched for one that put a digest there: those of years.
@@ -107,9 +107,12 @@ impl Bot {
     pub(in crate::bot) async fn weigh(&self, rule: &Rule, case: &Case<'_>) -> Result<Decided, Stopped> {
         let asking_job = self.own_running_job(case).await?.map(AskingJob::Said);
         let (mut verdicts, mut ids) = (vec![], vec![]);
+        let (watched, policy) = rule.demands(Some(&case.environment.name));
         for (image, about) in &case.images {
-            let question = Question { project: rule.watched.clone(), image: image.clone(), about: about.clone(), asking_job };
-            let judged = self.verify(&question, &rule.policy).await?;
+            // As it is looked at for this environment; one that the configuration has no more stays as it was.
+            let image = watched.images.iter().find(|watched| watched.name == image.name).unwrap_or(image);
+            let question = Question { project: watched.clone(), image: image.clone(), about: about.clone(), asking_job };
+            let judged = self.verify(&question, policy).await?;
             ids.push(judged.id);
             verdicts.push(judged.verdict);
         }
@@ -211,7 +214,7 @@ impl Bot {
             Some(_) => {}
         }
         let configured = rule.environments.iter().find(|environment| environment.name == promotion.environment.name);
-        if configured.is_none_or(|environment| rule_digest(&rule.policy, &rule.watched, environment) != promotion.rule) {
+        if configured.is_none_or(|environment| rule.digest(environment) != promotion.rule) {
             changed.push("the policy or the environment's rule is another one".into());
         }
         for verdict in verdicts {

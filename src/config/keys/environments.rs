@@ -76,11 +76,13 @@ pub mod environment {
          nothing. Rights, approvals, the halt switch, tampering and what could not be checked stop a promotion in any case. A date means \
          its first moment.",
     );
+    pub static POLICY: Key =
+        key("policy", Kind::Table(&super::POLICY), Need::Optional, "What is demanded here beyond what the wider places demand already.");
 }
 
 pub static ENVIRONMENT: Section = section(
     "environment",
-    "How an environment is promoted to. Of the places that speak of one environment, the most specific counts for each key.",
+    "How an environment is promoted to. Of the places that speak of one environment, the most specific counts for each key; of `policy`, the strictest.",
     &[
         &environment::AFTER,
         &environment::ACTIONS,
@@ -91,6 +93,7 @@ pub static ENVIRONMENT: Section = section(
         &environment::CONVERGE_WITHIN,
         &environment::FREEZE,
         &environment::OBSERVE_UNTIL,
+        &environment::POLICY,
     ],
 );
 

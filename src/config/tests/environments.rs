@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::Environment;
 use crate::model::environment::{Action, Carrier, CopyTarget, Values};
+use crate::verdict::Demand;
 
 const HEAD: &str = "[gitlab.main]
 url = \"https://gitlab.example.com\"
@@ -22,6 +23,29 @@ const NEXT: usize = 12;
 /// A file whose only project has these lines in the table of production.
 fn production(lines: &str) -> String {
     format!("{HEAD}[project.environment.production]\n{lines}\n")
+}
+
+#[test]
+fn an_environment_can_only_demand_more_and_is_looked_at_for_that() {
+    let text = production(
+        "policy = { provenance = \"required\", digest_file = \"off\" }
+[project.policy]
+provenance = \"off\"
+commit_tag = \"off\"
+[defaults.environment.production.policy]
+runners = [\"#7\"]
+commit_tag = \"required\"",
+    );
+    let project = parse(&text).unwrap_or_else(|problems| panic!("{problems}\n{text}")).projects.remove(0);
+    let [(name, (watched, policy))] = &project.stricter.iter().collect::<Vec<_>>()[..] else { panic!("{:?}", project.stricter) };
+    assert_eq!(name.0, "production");
+    assert_eq!((policy.provenance, policy.commit_tag, policy.digest_file), (Demand::Required, Demand::Required, Demand::Required));
+    assert_eq!((project.policy.provenance, project.policy.commit_tag), (Demand::Off, Demand::Off));
+    assert!(policy.runners.is_some() && project.policy.runners.is_none());
+    for (there, anywhere) in watched.images.iter().zip(&project.watched.images) {
+        assert!(there.wants_provenance && there.commit_tag.is_some());
+        assert!(!anywhere.wants_provenance && anywhere.commit_tag.is_none());
+    }
 }
 
 fn read_back(text: &str) -> Vec<Environment> {

@@ -108,3 +108,12 @@ async fn production_takes_only_a_digest_that_arrived_in_staging() {
     let (world, _) = released(setup()).await;
     refused(&world, world.rita, "/countersign promote production v1.8.2", "CS-NOT-STAGED").await;
 }
+
+#[tokio::test]
+async fn an_environment_takes_only_what_meets_its_own_policy() {
+    let strict = format!("{PRODUCTION}\npolicy = {{ provenance = \"required\" }}");
+    let (world, _) = released(setup_with("role = \"developer\"\nactions = [{ action = \"retag\", tag = \"staging\" }]", &strict)).await;
+    staged(&world).await;
+    refused(&world, world.rita, "/countersign promote production v1.8.2", "CS-PROV-MISSING").await;
+    assert_eq!(puts(&world, "production"), 0);
+}
