@@ -21,6 +21,31 @@ pub fn read(layers: &[Node<'_>], project: &Place, sink: &Sink<'_>) -> Option<Pol
     })
 }
 
+/// The policy of an environment, out of the same tables and its own. Where only the environment speaks, the project's built-in demand
+/// counts as well: an environment can only tighten.
+pub fn read_in(layers: &[Node<'_>], project: &Policy, place: &Place, sink: &Sink<'_>) -> Option<Policy> {
+    let mut policy = read(layers, place, sink)?;
+    for (own, demanded) in [
+        (&mut policy.digest_file, project.digest_file),
+        (&mut policy.commit_tag, project.commit_tag),
+        (&mut policy.provenance, project.provenance),
+        (&mut policy.base_image, project.base_image),
+        (&mut policy.base_unchanged, project.base_unchanged),
+    ] {
+        *own = own.stricter(demanded);
+    }
+    policy.sources.retain(|source| project.sources.contains(source));
+    if policy.sources.is_empty() {
+        let sources = project.sources.join(", ");
+        sink.add(
+            place,
+            format!("nothing may be promoted: the project's releases come from {sources}, which an environment's policy excludes"),
+        );
+        return None;
+    }
+    Some(policy)
+}
+
 fn demand(layers: &[Node<'_>], key: &Key) -> Option<Demand> {
     let said: Vec<Node<'_>> = layers.iter().filter_map(|layer| layer.get(key)).collect();
     if said.is_empty() {

@@ -112,7 +112,7 @@ impl<'a, 'r> Projects<'a, 'r> {
         let policies: Vec<_> =
             self.document.get(&root::POLICY).into_iter().chain(layers.0.iter().filter_map(|l| l.get(&shared::POLICY))).collect();
         let policy = policy::read(&policies, &node.place, self.reader.sink);
-        let stricter = self.stricter(&node, &layers, &policies);
+        let stricter = policy.as_ref().and_then(|policy| self.stricter((&node, policy), &layers, &policies));
         let release_tags = layers.parsed(&shared::RELEASE_TAGS, |text| Pattern::parse(text).ok());
         let demands = || policy.iter().chain(stricter.iter().flat_map(BTreeMap::values));
         let of = Of { node: &node, path, layers: &layers, instance: instance.as_ref(), log: demands().any(|policy| policy.require_log) };
@@ -134,14 +134,19 @@ impl<'a, 'r> Projects<'a, 'r> {
     }
 
     /// The policies of the environments that have one of their own, which comes on top of the project's.
-    fn stricter(&self, node: &Node<'a>, layers: &Layers<'a>, policies: &[Node<'a>]) -> Option<BTreeMap<EnvironmentName, Policy>> {
+    fn stricter(
+        &self,
+        (node, policy): (&Node<'a>, &Policy),
+        layers: &Layers<'a>,
+        policies: &[Node<'a>],
+    ) -> Option<BTreeMap<EnvironmentName, Policy>> {
         let names = layers.get(&shared::ENVIRONMENTS).and_then(|node| node.list()).unwrap_or_default();
         let mut found = BTreeMap::new();
         for name in names.iter().filter_map(Node::text) {
             let own: Vec<_> = environments::tables(layers, name).0.iter().filter_map(|table| table.get(&environment::POLICY)).collect();
             if !own.is_empty() {
                 let all: Vec<_> = policies.iter().cloned().chain(own).collect();
-                found.insert(EnvironmentName(name.into()), policy::read(&all, &node.place, self.reader.sink)?);
+                found.insert(EnvironmentName(name.into()), policy::read_in(&all, policy, &node.place, self.reader.sink)?);
             }
         }
         Some(found)

@@ -48,6 +48,13 @@ commit_tag = \"required\"",
     }
 }
 
+#[test]
+fn an_environment_cannot_let_other_pipelines_release() {
+    let text = production("policy = { sources = [\"schedule\"] }");
+    let problems = parse(&text).unwrap_err().to_string();
+    assert!(problems.contains("nothing may be promoted"), "{problems}");
+}
+
 fn read_back(text: &str) -> Vec<Environment> {
     parse(text).unwrap_or_else(|problems| panic!("{problems}\n{text}")).projects.remove(0).environments
 }
