@@ -7,7 +7,8 @@ use url::Url;
 
 use super::inert::{is_shell_plain, one_line, quoted};
 use crate::model::gitlab::{CommitSha, MergeRequestIid, PipelineId};
-use crate::model::{Digest, PinnedImage};
+use crate::model::moment::ago;
+use crate::model::{Digest, PinnedImage, Timestamp};
 
 /// A piece of text in two forms. Outside text gets into one only through [`Phrase::name`], which makes it inert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -72,6 +73,12 @@ impl Phrase {
     pub(super) fn name(text: &str) -> Self {
         let plain = if is_shell_plain(text) { text.to_owned() } else { format!("'{}'", one_line(text)) };
         Self::new(quoted(text), plain)
+    }
+
+    /// How long ago something was.
+    pub(super) fn age(then: Timestamp, now: Timestamp) -> Self {
+        let age = ago(then, now);
+        Self::new(age.clone(), age)
     }
 
     pub(super) fn number(number: u64) -> Self {

@@ -196,12 +196,14 @@ impl Words {
             let parts: Vec<_> = text.split(" or ").map(part).collect();
             Phrase::joined(&parts, " or ")
         };
-        match words.split_once(" in ") {
+        let rule = |words: &str| match words.split_once(" in ") {
             Some((role, groups)) if role.starts_with("the role ") => {
                 self.say("promotion/who-in", &Values::from([("role", part(role)), ("groups", any_of(groups))]))
             }
             Some(_) | None => any_of(words),
-        }
+        };
+        let rules: Vec<_> = words.split(" and also ").map(rule).collect();
+        Phrase::joined(&rules, ", and also ")
     }
 }
 

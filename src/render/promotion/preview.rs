@@ -12,7 +12,7 @@ use crate::model::gitlab::{Commit, CommitsBetween, MergeRequest};
 use crate::model::promotion::{Direction, Standing};
 use crate::model::{PinnedImage, Timestamp};
 use crate::verdict::promotion::Bar;
-use crate::verdict::{Looked, Rank, Verdict};
+use crate::verdict::{Looked, Problem, Rank, Verdict, Why};
 
 /// Commits and merge requests that are named; more are counted.
 const MAX_NAMED: usize = 6;
@@ -51,7 +51,8 @@ impl Words {
 
     /// What else stands in the way, and what it was about.
     fn folded(&self, preview: &Preview<'_>, first: &Bar) -> String {
-        let further: Vec<Phrase> = preview.weighed.bars.iter().skip(1).map(|bar| self.reason(preview, bar, "promotion/reason")).collect();
+        let further = preview.weighed.bars.iter().skip(1).filter(|bar| adds(first, bar));
+        let further: Vec<Phrase> = further.map(|bar| self.reason(preview, bar, "promotion/reason")).collect();
         // Within `<summary>` GitLab renders no Markdown, so the code stands there without marks.
         let mut values = Values::from([("code", Phrase::own(first.code()))]);
         let summary = match further.len() {
@@ -182,14 +183,9 @@ impl Words {
         self.say(template, &Values::from(values))
     }
 
-    /// When, and how long ago in whole days or hours.
+    /// When, and how long ago.
     fn age(&self, then: Timestamp, now: Timestamp) -> Phrase {
-        let hours = u64::try_from(now.duration_since(then).as_hours()).unwrap_or_default();
-        let (template, count) = match hours {
-            0..48 => ("promotion/hours-ago", hours),
-            hours => ("promotion/days-ago", hours / 24),
-        };
-        self.say(template, &Values::from([("time", time(then)), ("count", Phrase::number(count))]))
+        self.say("promotion/age", &Values::from([("time", time(then)), ("age", Phrase::age(then, now))]))
     }
 
     fn between(&self, between: &Looked<CommitsBetween>, direction: Direction) -> Vec<Row> {
@@ -283,4 +279,24 @@ impl Words {
         }
         self.say(template, &values)
     }
+}
+
+/// Whether somebody who does what the first bar asks for is helped by being told of this one as well.
+fn adds(first: &Bar, further: &Bar) -> bool {
+    // By the time a halt is lifted everything is looked at anew, and a lock is gone long before a freeze is.
+    let over_by_then = matches!(first, Bar::Halted { .. }) || matches!((first, further), (Bar::Frozen { .. }, Bar::Locked { .. }));
+    // The command is written again anyway, and an approval is asked for once nothing else is wrong.
+    let comes_anyway = matches!(further, Bar::Expired { .. } | Bar::SecondPerson { .. });
+    let one_outage =
+        unseen(first).is_some_and(|one| unseen(further).is_some_and(|other| (one.service, one.kind) == (other.service, other.kind)));
+    !(over_by_then || comes_anyway || one_outage || first == further)
+}
+
+/// Why something could not be looked at.
+fn unseen(bar: &Bar) -> Option<&Why> {
+    if let Bar::Unavailable { why, .. } = bar {
+        return Some(why);
+    }
+    let (Bar::Image { problem, .. } | Bar::NoImage { problem, .. }) = bar else { return None };
+    if let Problem::Unavailable { why, .. } = problem.as_ref() { Some(why) } else { None }
 }

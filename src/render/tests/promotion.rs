@@ -85,6 +85,7 @@ fn refusals_read_well() {
     check("promotion-refused-rights.md", &refused(vec![bar("CS-RIGHTS")]));
     check("promotion-refused-several.md", &refused(vec![bar("CS-TAG-MOVED"), bar("CS-NOT-STAGED"), bar("CS-FROZEN")]));
     check("promotion-could-not-check.md", &refused(vec![bar("CS-UNAVAILABLE"), bar("CS-LOCKED")]));
+    check("promotion-refused-halted.md", &refused(vec![bar("CS-HALTED"), bar("CS-LOCKED"), bar("CS-NOT-STAGED")]));
     let nothing = Scene {
         images: vec![],
         verdicts: vec![unreachable(&usual())],
@@ -93,6 +94,22 @@ fn refusals_read_well() {
         ..scene(Stage::Refused, vec![bar("CS-SIG-MISSING")])
     };
     check("promotion-refused-no-image.md", &nothing.say(&words));
+}
+
+/// A refusal names what still stands in the way once its first reason is dealt with, and nothing that would be gone or asked anyway.
+#[test]
+fn a_refusal_names_only_further_reasons_that_help() {
+    let words = words();
+    let further = |bars: Vec<Bar>| scene(Stage::Refused, bars).say(&words).contains("This stands in the way as well");
+    assert!(further(vec![bar("CS-RIGHTS"), bar("CS-NOT-STAGED")]));
+    assert!(further(vec![bar("CS-UNAVAILABLE"), bar("CS-TAG-MOVED")]));
+    assert!(!further(vec![bar("CS-HALTED"), bar("CS-NOT-STAGED"), bar("CS-FROZEN")]));
+    assert!(!further(vec![bar("CS-FROZEN"), bar("CS-LOCKED")]));
+    assert!(!further(vec![bar("CS-NOT-STAGED"), bar("CS-SECOND-PERSON")]));
+    assert!(!further(vec![bar("CS-TAG-MOVED"), bar("CS-EXPIRED")]));
+    let why = Why::new(Service::Gitlab, WhyKind::Down, "time-out");
+    let other = Bar::Unavailable { what: "what a person who approved may do".into(), why };
+    assert!(!further(vec![bar("CS-UNAVAILABLE"), other]), "it is one outage");
 }
 
 #[test]
@@ -141,7 +158,7 @@ fn ends_read_well() {
     check("promotion-ended-stopped.md", &end(&of_release(stopped("CS-CHANGED", 0)), Audience::Members));
     check("promotion-ended-stopped-midway.md", &end(&of_release(stopped("CS-STEP", 1)), Audience::Members));
     check("promotion-ended-stopped-midway-public.md", &end(&of_release(stopped("CS-STEP", 1)), Audience::Everyone));
-    let lapsed = vec![ended(Ending::Stopped { code: "CS-EXPIRED".into(), reason: "nobody approved it within 1h".into() })];
+    let lapsed = vec![ended(Ending::Stopped { code: "CS-EXPIRED".into(), reason: "nobody approved it within 1 hour".into() })];
     check("promotion-ended-expired.md", &words.promotion_end(&of_release(lapsed), None, Audience::Members));
     let failed = ended(Ending::NotConverged { reason: "the job deploy_production (502) ended as failed".into() });
     let failed = of_release([done(&usual(), 6), vec![PromotionEvent::Waiting, failed]].concat());
@@ -235,7 +252,9 @@ fn outputs(words: &Words, outside: &Outside, audience: Audience) -> Vec<String> 
             all.push(Scene { audience, ..Scene::of(outside, stage, weighed(vec![bar.clone(), bar])) }.say(words));
         }
     }
-    for (stage, bars) in [(Stage::Begins, vec![]), (Stage::Waits, vec![bars(outside).remove(4)])] {
+    for (stage, bars) in
+        [(Stage::Begins, vec![]), (Stage::Waits, vec![bars(outside).into_iter().find(|bar| bar.code() == "CS-SECOND-PERSON").unwrap()])]
+    {
         all.push(Scene { audience, ..Scene::of(outside, stage, weighed(bars)) }.say(words));
     }
     let old = before(outside);
@@ -254,7 +273,7 @@ fn outputs(words: &Words, outside: &Outside, audience: Audience) -> Vec<String> 
     let environment = production(outside);
     let status = EnvironmentStatus { environment: &environment, runs: Some(old.clone()), open: Some(open.clone()) };
     all.push(words.environments(&[status], &Looked::Found(Halt { reason: outside.title.clone() }), now()));
-    all.push(words.drift(&bars(outside)[15], &old));
+    all.push(words.drift(&bars(outside).into_iter().rfind(|bar| bar.code() == "CS-DRIFT").unwrap(), &old));
     all.push(words.promotion_answer(&PromotionAnswer::NoEnvironment { name: &outside.title, known: vec![&outside.found] }));
     all.push(words.promotion_answer(&PromotionAnswer::Approved { standing: &open, by: &person(outside, 2) }));
     let arrived = history(outside);
