@@ -57,7 +57,8 @@ impl Bot {
     }
 
     async fn say_end(&self, rule: &Rule, standing: &Standing, runs: Option<&Standing>, closing: Emoji) -> Result<(), Stopped> {
-        let body = self.words.promotion_end(standing, runs, self.audience(rule).await?);
+        let (audience, links) = self.readers(rule, standing.promotion.asked_in.merge_request).await?;
+        let body = self.words.promotion_end(standing, runs, audience, &links);
         self.follow_up(&standing.promotion, "end", body, Some(closing)).await.map(drop)
     }
 

@@ -7,10 +7,10 @@ use super::super::story::{Row, Table, time};
 use super::super::template::Values;
 use super::super::{Explained, Words, safe};
 use super::{Lines, Preview, Stage, Steps, command, not_done, verb};
+use crate::model::Timestamp;
 use crate::model::environment::Action;
 use crate::model::gitlab::{Commit, CommitsBetween, MergeRequest};
-use crate::model::promotion::{Direction, Standing};
-use crate::model::{PinnedImage, Timestamp};
+use crate::model::promotion::Direction;
 use crate::verdict::promotion::Bar;
 use crate::verdict::{Looked, Problem, Rank, Verdict, Why};
 
@@ -92,8 +92,7 @@ impl Words {
         blocks.push(self.block("note/rows", &Table { rows: self.preview_rows(preview) }));
         let attests = preview.weighed.observed.is_empty();
         let actions = preview.environment.actions.iter().filter(|action| attests || !matches!(action, Action::Attest));
-        let images: Vec<_> = preview.verdicts.iter().map(|verdict| &verdict.subject.question.image).collect();
-        let steps: Vec<_> = actions.map(|action| self.action(action, &images, preview.audience)).collect();
+        let steps: Vec<_> = actions.map(|action| self.action(action, preview)).collect();
         if !steps.is_empty() {
             blocks.push(self.block("promotion/planned", &Steps::of(steps)));
         }
@@ -113,7 +112,7 @@ impl Words {
         values.extend([
             ("what", what),
             ("digests", self.digests(preview.images)),
-            ("runs", self.still_runs(environment, preview.runs)),
+            ("runs", self.still_runs(environment, preview.runs, preview.links)),
             ("command", command(verb(preview.direction), &[&environment.0, release])),
             ("approve", Phrase::typed("/countersign approve")),
             ("cancel", Phrase::typed("/countersign cancel")),
@@ -149,17 +148,17 @@ impl Words {
             Stage::Begins | Stage::Waits => "Will run",
         };
         if !preview.images.is_empty() {
-            let mut values = Values::from([("release", Phrase::name(preview.release)), ("digests", self.digests(preview.images))]);
+            let mut values = Values::from([("release", preview.links.release(preview.release)), ("digests", self.digests(preview.images))]);
             let value = match preview.commit {
                 Some(commit) => {
-                    values.insert("commit", Phrase::commit(commit));
+                    values.insert("commit", preview.links.commit(commit));
                     self.say("promotion/would-run", &values)
                 }
                 None => self.say("promotion/would-run-unknown", &values),
             };
             rows.push(Row::new(would, value));
         }
-        rows.push(Row::new("Runs now", self.runs_now(preview.runs, preview.images)));
+        rows.push(Row::new("Runs now", self.runs_now(preview)));
         if let Some(last) = preview.last_there {
             rows.push(Row::new("Was there last", self.age(last, preview.now)));
         }
@@ -169,16 +168,16 @@ impl Words {
         rows
     }
 
-    fn runs_now(&self, runs: Option<&Standing>, images: &[(String, PinnedImage)]) -> Phrase {
-        let Some((standing, since)) = runs.and_then(|standing| Some((standing, standing.promoted_at()?))) else {
+    fn runs_now(&self, preview: &Preview<'_>) -> Phrase {
+        let Some((standing, since)) = preview.runs.and_then(|standing| Some((standing, standing.promoted_at()?))) else {
             return Phrase::own("nothing that Countersign promoted");
         };
-        let template = if standing.promotion.images == images { "promotion/runs-the-same" } else { "promotion/runs" };
+        let template = if standing.promotion.images == preview.images { "promotion/runs-the-same" } else { "promotion/runs" };
         let values = [
-            ("release", Phrase::name(&standing.promotion.release)),
+            ("release", preview.links.release(&standing.promotion.release)),
             ("digests", self.digests(&standing.promotion.images)),
             ("since", time(since)),
-            ("by", Phrase::name(&standing.promotion.requested_by.username)),
+            ("by", self.asked_by(&standing.promotion, preview.links)),
         ];
         self.say(template, &Values::from(values))
     }

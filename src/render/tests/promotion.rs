@@ -15,8 +15,6 @@ use crate::verdict::{Looked, Service, Why, WhyKind};
 pub(super) use world::bars;
 use world::*;
 
-const MR: MergeRequestIid = MergeRequestIid(412);
-
 fn usual() -> Outside {
     Outside::usual()
 }
@@ -146,7 +144,7 @@ fn of_release(events: Vec<PromotionEvent>) -> Standing {
 fn ends_read_well() {
     let words = words();
     let old = before(&usual());
-    let end = |standing: &Standing, audience| words.promotion_end(standing, Some(&old), audience);
+    let end = |standing: &Standing, audience| words.promotion_end(standing, Some(&old), audience, &links());
     let approved = PromotionEvent::Approved { by: Person { username: "lee".into(), ..person(&usual(), 2) }, note: NoteId(78) };
     let ended = |ending| PromotionEvent::Ended { ending };
     let promoted = [vec![approved], done(&usual(), 6), vec![ended(Ending::Promoted)]].concat();
@@ -159,11 +157,11 @@ fn ends_read_well() {
     check("promotion-ended-stopped-midway.md", &end(&of_release(stopped("CS-STEP", 1)), Audience::Members));
     check("promotion-ended-stopped-midway-public.md", &end(&of_release(stopped("CS-STEP", 1)), Audience::Everyone));
     let lapsed = vec![ended(Ending::Stopped { code: "CS-EXPIRED".into(), reason: "nobody approved it within 1 hour".into() })];
-    check("promotion-ended-expired.md", &words.promotion_end(&of_release(lapsed), None, Audience::Members));
+    check("promotion-ended-expired.md", &words.promotion_end(&of_release(lapsed), None, Audience::Members, &links()));
     let failed = ended(Ending::NotConverged { reason: "the job deploy_production (502) ended as failed".into() });
     let failed = of_release([done(&usual(), 6), vec![PromotionEvent::Waiting, failed]].concat());
     check("promotion-ended-not-converged.md", &end(&failed, Audience::Members));
-    check("promotion-ended-not-converged-first.md", &words.promotion_end(&failed, None, Audience::Members));
+    check("promotion-ended-not-converged-first.md", &words.promotion_end(&failed, None, Audience::Members, &links()));
     let cancelled = of_release(vec![ended(Ending::Cancelled { by: person(&usual(), 1) })]);
     check("promotion-ended-cancelled.md", &end(&cancelled, Audience::Members));
     assert!(end(&of_release(vec![]), Audience::Members).contains("Not ended yet"));
@@ -209,10 +207,13 @@ fn a_status_reads_well() {
         status(&staging, None, open(done(&usual(), 1))),
         status(&staging, None, open([done(&usual(), 6), vec![PromotionEvent::Waiting]].concat())),
     ];
-    check("status.md", &words.environments(&all, &Looked::Absent, now()));
+    check("status.md", &words.environments(&all, &Looked::Absent, now(), &links()));
     let halted = Looked::Found(Halt { reason: "The cluster is being moved".into() });
-    check("status-halted.md", &words.environments(&all[1..2], &halted, now()));
-    assert!(words.environments(&[], &Looked::Absent, now()).contains("no environments"));
+    check("status-halted.md", &words.environments(&all[1..2], &halted, now(), &links()));
+    // From another merge request the note is not linked: that would leave "mentioned in" in its thread.
+    let elsewhere = Links::to(Some(PROJECT_URL)).from_note(Some(MergeRequestIid(413)));
+    assert!(!words.environments(&all, &Looked::Absent, now(), &elsewhere).contains("/merge_requests/"));
+    assert!(words.environments(&[], &Looked::Absent, now(), &links()).contains("no environments"));
 }
 
 fn history(outside: &Outside) -> [Arrived<'static>; 2] {
@@ -267,12 +268,12 @@ fn outputs(words: &Words, outside: &Outside, audience: Audience) -> Vec<String> 
         Ending::Cancelled { by: person(outside, 2) },
     ] {
         let ended = with([done(outside, 3), vec![PromotionEvent::Ended { ending }]].concat());
-        all.push(words.promotion_end(&ended, Some(&old), audience));
+        all.push(words.promotion_end(&ended, Some(&old), audience, &links()));
     }
     let open = with(vec![]);
     let environment = production(outside);
     let status = EnvironmentStatus { environment: &environment, runs: Some(old.clone()), open: Some(open.clone()) };
-    all.push(words.environments(&[status], &Looked::Found(Halt { reason: outside.title.clone() }), now()));
+    all.push(words.environments(&[status], &Looked::Found(Halt { reason: outside.title.clone() }), now(), &links()));
     all.push(words.drift(&bars(outside).into_iter().rfind(|bar| bar.code() == "CS-DRIFT").unwrap(), &old));
     all.push(words.promotion_answer(&PromotionAnswer::NoEnvironment { name: &outside.title, known: vec![&outside.found] }));
     all.push(words.promotion_answer(&PromotionAnswer::Approved { standing: &open, by: &person(outside, 2) }));
@@ -322,7 +323,7 @@ fn every_refusal_says_what_did_not_happen_and_what_runs() {
     let words = words();
     for bar in bars(&usual()) {
         let output = scene(Stage::Refused, vec![bar]).say(&words);
-        assert!(output.contains("Nothing was promoted. `production` still runs `v1.8.1`"), "{output}");
+        assert!(output.contains("Nothing was promoted. `production` still runs [`v1.8.1`]("), "{output}");
     }
 }
 

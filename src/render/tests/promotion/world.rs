@@ -11,6 +11,9 @@ use crate::render::*;
 use crate::verdict::promotion::*;
 use crate::verdict::{Looked, Problem, Service, Verdict, Why, WhyKind};
 
+/// The merge request that asks.
+pub const MR: MergeRequestIid = MergeRequestIid(412);
+
 pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
@@ -206,6 +209,11 @@ pub fn bars(outside: &Outside) -> Vec<Bar> {
     ]
 }
 
+/// Where the things of the project are found, from a note on the merge request that asked.
+pub fn links() -> Links {
+    Links::to(Some(PROJECT_URL)).from_note(Some(MR))
+}
+
 pub fn weighed(bars: Vec<Bar>) -> Weighed {
     let waits_for_approval = matches!(bars.as_slice(), [Bar::SecondPerson { .. }]);
     Weighed { bars, observed: vec![], waits_for_approval }
@@ -262,6 +270,7 @@ impl Scene {
             last_there: self.last_there,
             now: now(),
             audience: self.audience,
+            links: &links(),
         })
     }
 }
