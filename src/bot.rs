@@ -16,10 +16,10 @@ use crate::effects::Hands;
 use crate::event::{Hint, Moment, Origin, Ourselves, Task, What};
 use crate::facts::Looks;
 use crate::facts::gitlab::Gitlab;
-use crate::model::gitlab::{InstanceName, ProjectKey};
+use crate::model::gitlab::{InstanceName, MergeRequestIid, ProjectKey};
 use crate::model::project::WatchedProject;
 use crate::model::{Digest, Environment, EnvironmentName, Timestamp};
-use crate::render::{Audience, Words};
+use crate::render::{Audience, Links, Words};
 use crate::store::ledger::{Ledger, LedgerError};
 use crate::verdict::promotion::rule_digest;
 use crate::verdict::{About, Facts, Looked, Outcome, Policy, Question, Verdict, Why, judge, judge_no_image};
@@ -211,6 +211,12 @@ impl Bot {
     /// Who reads notes of this project. When GitLab cannot say, everyone might.
     async fn audience(&self, rule: &Rule) -> Result<Audience, Stopped> {
         Ok(Audience::of(seen(self.looks.project(&rule.watched).await)?.as_ref()))
+    }
+
+    /// Who reads a note on this merge request, and where the things of the project are found.
+    async fn readers(&self, rule: &Rule, merge_request: MergeRequestIid) -> Result<(Audience, Links), Stopped> {
+        let project = seen(self.looks.project(&rule.watched).await)?;
+        Ok((Audience::of(project.as_ref()), Links::on(project.as_ref(), merge_request)))
     }
 
     async fn ourselves(&self, instance: &InstanceName) -> Result<Ourselves, Stopped> {

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `inert` | outside text that does nothing |
 //! | `phrase` | markup of our own: code spans, links, lists |
+//! | `links` | where the things of a project are found |
 //! | `template` | the templates, compiled in |
 //! | `story` | the phrases that a verdict is told with |
 //! | `explain`, `codes` | a problem's sentence, next step and page |
@@ -24,6 +25,7 @@ mod inert;
 mod inspection;
 mod json;
 mod junit;
+mod links;
 mod note;
 mod phrase;
 mod promotion;
@@ -45,6 +47,7 @@ pub use codes::{CODES, Code, codes_markdown};
 pub use explain::Explained;
 pub use inert::{MAX_INERT_CHARS, inert, one_line};
 pub use inspection::{Root as InspectedRoot, Subject as InspectedSubject, Told as InspectionTold};
+pub use links::Links;
 pub use phrase::Phrase;
 pub use promotion::{Arrived, EnvironmentStatus, Preview, PromotionAnswer, Stage};
 pub use story::check_name;

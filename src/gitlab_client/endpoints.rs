@@ -116,6 +116,11 @@ pub fn protected_environment(project: ProjectId, name: &EnvironmentName) -> Buil
     Ok(get(format!("projects/{project}/protected_environments/{}", escaped(&name.0))))
 }
 
+/// [The rules of a group by deployment tier](https://docs.gitlab.com/api/group_protected_environments/) (Premium).
+pub fn group_protected_environments(group: &str) -> Built {
+    Ok(get(format!("groups/{}/protected_environments", escaped(group))))
+}
+
 /// [A member of a group or of one above it](https://docs.gitlab.com/api/group_members/).
 pub fn group_member_of_all(group: NameOrId<'_>, user: UserId) -> Built {
     Ok(get(format!("groups/{group}/members/all/{user}")))

@@ -28,6 +28,24 @@ impl fmt::Display for NoMoment {
     }
 }
 
+/// A length of time as people say it, in its largest unit: `1 minute`, `12 minutes`, `5 hours`, `9 days`.
+pub fn span(length: jiff::SignedDuration) -> String {
+    let minutes = length.as_mins().max(0);
+    let (count, unit) = match minutes {
+        0..120 if minutes == 60 => (1, "hour"),
+        0..120 => (minutes, "minute"),
+        120..2880 => (minutes / 60, "hour"),
+        _ => (minutes / 1440, "day"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+/// How long ago something was, as people say it: `just now`, `5 minutes ago`, `3 days ago`. A clock that is behind says `just now`.
+pub fn ago(then: Timestamp, now: Timestamp) -> String {
+    let age = now.duration_since(then);
+    if age < jiff::SignedDuration::from_mins(1) { "just now".into() } else { format!("{} ago", span(age)) }
+}
+
 /// Reads an [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6) `full-date` or `date-time`. A time without an offset is
 /// refused: whose clock it means would be a guess.
 pub fn moment(text: &str, edge: Edge) -> Result<Timestamp, NoMoment> {
@@ -66,6 +84,16 @@ mod tests {
             assert_eq!(read("2026-05-01T12:00:00Z", edge), "2026-05-01T12:00:00Z");
             assert_eq!(read("2026-05-01T12:00:00.5+02:00", edge), "2026-05-01T10:00:00.5Z");
         }
+    }
+
+    #[test]
+    fn an_age_is_said_in_its_largest_unit() {
+        let now: Timestamp = "2026-05-04T15:10:00Z".parse().unwrap();
+        let said = |seconds: i64| ago(now - jiff::SignedDuration::from_secs(seconds), now);
+        assert_eq!([-600, 0, 59].map(said), ["just now"; 3]);
+        assert_eq!([60, 300, 3599].map(said), ["1 minute ago", "5 minutes ago", "59 minutes ago"]);
+        assert_eq!([3600, 5400, 7200, 47 * 3600].map(said), ["1 hour ago", "90 minutes ago", "2 hours ago", "47 hours ago"]);
+        assert_eq!([48 * 3600, 33 * 86400].map(said), ["2 days ago", "33 days ago"]);
     }
 
     #[test]

@@ -218,7 +218,7 @@ pub const CODES: &[Code] = &[
     },
     Code {
         code: "CS-NOT-STAGED",
-        title: "it has not been where it must be before",
+        title: "it has not passed the environment before",
         meaning: "The environment takes only a digest that was promoted to the environment before it (`after`) and arrived there, and Countersign's record has no such promotion of exactly this digest.",
         todo: "Promote it to the environment before, then write the command again.",
     },

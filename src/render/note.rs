@@ -95,7 +95,7 @@ impl Words {
     fn section(&self, verdict: &Verdict, mark: Mark, place: Place, around: Around<'_>) -> String {
         let Around { audience, arrived, next } = around;
         let mut blocks = vec![self.opening(verdict, mark)];
-        let still = self.still_running(arrived);
+        let still = self.still_running(verdict, arrived);
         if verdict.outcome != Outcome::Passed && !still.markdown().is_empty() {
             blocks.push(still.markdown().to_owned());
         }
@@ -104,7 +104,7 @@ impl Words {
             blocks.push(self.block("note/warnings", &Warnings { warnings }));
         }
         if verdict.outcome == Outcome::Passed {
-            let rows = self.rows(verdict, place, audience).into_iter().chain(self.environments_row(verdict, arrived)).collect();
+            let rows = self.rows(verdict, place, audience).into_iter().chain(self.environments_row(verdict, arrived, place)).collect();
             blocks.push(self.block("note/rows", &Table { rows }));
             blocks.extend(next.map(str::to_owned));
         } else {
@@ -133,7 +133,7 @@ impl Words {
         let commit = verdict.subject.commit.as_ref();
         Values::from([
             ("pipeline", self.pipeline(verdict)),
-            ("commit", commit.map_or(Phrase::own("of the release"), |commit| Phrase::commit(&commit.sha))),
+            ("commit", commit.map_or(Phrase::own("of the release"), |commit| Phrase::commit(&commit.sha).link(&commit.web_url))),
             ("signer", self.signer_in_short(verdict)),
             ("tally", self.tally(verdict)),
         ])

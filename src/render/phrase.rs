@@ -7,7 +7,8 @@ use url::Url;
 
 use super::inert::{is_shell_plain, one_line, quoted};
 use crate::model::gitlab::{CommitSha, MergeRequestIid, PipelineId};
-use crate::model::{Digest, PinnedImage};
+use crate::model::moment::ago;
+use crate::model::{Digest, PinnedImage, Timestamp};
 
 /// A piece of text in two forms. Outside text gets into one only through [`Phrase::name`], which makes it inert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -74,6 +75,12 @@ impl Phrase {
         Self::new(quoted(text), plain)
     }
 
+    /// How long ago something was.
+    pub(super) fn age(then: Timestamp, now: Timestamp) -> Self {
+        let age = ago(then, now);
+        Self::new(age.clone(), age)
+    }
+
     pub(super) fn number(number: u64) -> Self {
         Self::new(number.to_string(), number.to_string())
     }
@@ -121,12 +128,17 @@ impl Phrase {
         }
     }
 
-    /// `pipeline #88213`, linked where its address is known. The number never stands bare: GitLab reads `#88213` as an issue.
+    /// `pipeline #88213`, linked where its address is known.
     pub(super) fn pipeline(id: PipelineId, project_url: Option<&str>) -> Self {
-        let plain = format!("pipeline #{id}");
         let url = project_url.map(|url| format!("{}/-/pipelines/{id}", url.trim_end_matches('/')));
-        url.and_then(|url| Self::new(plain.clone(), plain.clone()).linked(&url))
-            .unwrap_or_else(|| Self::new(format!("pipeline `#{id}`"), plain.clone()))
+        Self::numbered("pipeline", id.0, url.as_deref())
+    }
+
+    /// `job #501`, linked where its address is known. The number never stands bare: GitLab reads `#501` as an issue.
+    pub(super) fn numbered(kind: &'static str, id: u64, url: Option<&str>) -> Self {
+        let plain = format!("{kind} #{id}");
+        url.and_then(|url| Self::new(plain.clone(), plain.clone()).linked(url))
+            .unwrap_or_else(|| Self::new(format!("{kind} `#{id}`"), plain.clone()))
     }
 
     /// `!412`, linked if an address is given. Never bare: GitLab would link it, and tell the other merge request of it.

@@ -15,11 +15,11 @@ use serde::Serialize;
 use super::phrase::Phrase;
 use super::story::time;
 use super::template::Values;
-use super::{Audience, Words};
+use super::{Audience, Links, Words};
 use crate::commands::PREFIX;
 use crate::model::environment::Environment;
 use crate::model::gitlab::{CommitSha, CommitsBetween};
-use crate::model::promotion::{Direction, Person, Standing};
+use crate::model::promotion::{Direction, Person, Promotion, Standing};
 use crate::model::{EnvironmentName, PinnedImage, Timestamp};
 use crate::verdict::promotion::{Bar, Weighed};
 use crate::verdict::{Looked, Verdict};
@@ -51,6 +51,7 @@ pub struct Preview<'a> {
     pub last_there: Option<Timestamp>,
     pub now: Timestamp,
     pub audience: Audience,
+    pub links: &'a Links,
 }
 
 /// Why a preview is said.
@@ -162,19 +163,28 @@ impl Words {
     }
 
     /// What an environment runs as far as we know, and that nothing of this changed it.
-    fn still_runs(&self, environment: &EnvironmentName, runs: Option<&Standing>) -> Phrase {
+    fn still_runs(&self, environment: &EnvironmentName, runs: Option<&Standing>, links: &Links) -> Phrase {
         let environment = ("environment", Phrase::name(&environment.0));
         match runs.and_then(|standing| Some((standing, standing.promoted_at()?))) {
             Some((standing, since)) => {
                 let values = [
                     environment,
-                    ("release", Phrase::name(&standing.promotion.release)),
+                    ("release", links.release(&standing.promotion.release)),
                     ("digests", self.digests(&standing.promotion.images)),
                     ("since", time(since)),
                 ];
                 self.say("promotion/still-runs", &Values::from(values))
             }
             None => self.say("promotion/runs-nothing", &Values::from([environment])),
+        }
+    }
+
+    /// Who asked for a promotion, and where.
+    fn asked_by(&self, promotion: &Promotion, links: &Links) -> Phrase {
+        let by = Phrase::name(&promotion.requested_by.username);
+        match links.asked(promotion) {
+            Some(asked) => self.say("promotion/asked-by", &Values::from([("by", by), ("asked", asked)])),
+            None => by,
         }
     }
 
@@ -196,12 +206,14 @@ impl Words {
             let parts: Vec<_> = text.split(" or ").map(part).collect();
             Phrase::joined(&parts, " or ")
         };
-        match words.split_once(" in ") {
+        let rule = |words: &str| match words.split_once(" in ") {
             Some((role, groups)) if role.starts_with("the role ") => {
                 self.say("promotion/who-in", &Values::from([("role", part(role)), ("groups", any_of(groups))]))
             }
             Some(_) | None => any_of(words),
-        }
+        };
+        let rules: Vec<_> = words.split(" and also ").map(rule).collect();
+        Phrase::joined(&rules, ", and also ")
     }
 }
 

@@ -6,7 +6,7 @@ use super::explain::without_host;
 use super::inert::is_shell_plain;
 use super::phrase::Phrase;
 use super::template::Values;
-use super::{Audience, Explained, Words, explain};
+use super::{Audience, Explained, Links, Words, explain};
 use crate::model::attestation::{AttestedAt, BaseSeen, BaseToldBy, ProvenanceSeen};
 use crate::model::gitlab::{GitRef, MergeRequestIid};
 use crate::model::signer::{KeylessIdentity, SignedBy, SignerName, TrustedSigner};
@@ -361,6 +361,17 @@ pub(super) enum Place {
     /// In a note, on this merge request if on one.
     Note(Option<MergeRequestIid>),
     Release,
+}
+
+impl Place {
+    /// Where the things of the verdict's project are found.
+    pub(super) fn links(self, verdict: &Verdict) -> Links {
+        let links = Links::to(verdict.subject.project_url.as_deref());
+        match self {
+            Self::Note(here) => links.from_note(here),
+            Self::Release => links,
+        }
+    }
 }
 
 /// An image reference for a shell: what an audience may see of it.

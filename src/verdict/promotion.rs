@@ -54,9 +54,10 @@ pub struct Right {
     pub may_deploy: bool,
     /// Whose rule that was.
     pub rule: RightRule,
-    /// Who may, in words for the person who may not: `the role Maintainer`, `group shop/release-managers`.
+    /// Who may, in words for the person who may not: `the role Maintainer`, `group shop/release-managers`; ` and also ` between
+    /// rules that must each be passed. No machines.
     pub who: String,
-    /// How many people that is, where GitLab tells.
+    /// How many people that is, machines left out, where GitLab tells; known only where this person may not.
     pub people: Option<usize>,
     /// Approvals that GitLab's own protection demands (Premium); 0 without one.
     pub required_approvals: u64,
@@ -115,8 +116,8 @@ pub enum Bar {
     Expired { asked_at: Timestamp },
     /// CS-CHANGED: something is not as it was when the command was accepted.
     Changed { what: String },
-    /// CS-NOT-STAGED
-    NotStaged { digest: Digest, environment: EnvironmentName, after: EnvironmentName },
+    /// CS-NOT-STAGED; the release it belongs to, where the question named one.
+    NotStaged { digest: Digest, environment: EnvironmentName, after: EnvironmentName, release: Option<String> },
     /// CS-NO-ACTION: nothing is configured to be done there.
     NoAction { environment: EnvironmentName },
     /// CS-STEP: an action was refused for good.

@@ -117,7 +117,7 @@ fn the_demo_tells_its_story_to_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let (code, out, err) = run(folder.path(), &["demo", "--once"]);
     assert_eq!(code, 0, "{out}\n{err}");
-    assert!(out.ends_with("All 17 steps ended as told.\n"), "{out}");
+    assert!(out.ends_with("All 18 steps ended as told.\n"), "{out}");
     // Nothing is left where it ran, and nothing went wrong on the way.
     assert_eq!((std::fs::read_dir(folder.path()).unwrap().count(), err.as_str()), (0, ""));
 }

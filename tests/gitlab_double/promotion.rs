@@ -255,10 +255,35 @@ async fn rights_follow_the_rule_of_the_environment_and_the_groups() {
 }
 
 #[tokio::test]
+async fn a_rule_of_a_whole_group_counts_beside_that_of_the_project() {
+    let stage = Stage::open().await;
+    let (alice, carol, project) = (stage.shop.alice, stage.shop.carol, stage.shop.project);
+    stage.shop.gitlab.world().protect_environment(project, "production", Level::Developer);
+    // Of another tier: the bot may not list the group's rules, and is told that none holds here.
+    stage.shop.gitlab.world().protect_tier("shop", "staging", vec![Grant::Level(Level::Owner)]);
+    assert_eq!(stage.may(carol, &production()).await, Looked::Found(true));
+    stage.shop.gitlab.world().protect_tier("shop", "production", vec![Grant::Level(Level::Maintainer)]);
+    let looked = stage.may(alice, &production()).await;
+    assert_eq!(looked.unreachable().map(|why| why.kind), Some(WhyKind::Refused), "a rule that cannot be read lets nobody pass");
+    stage.shop.gitlab.world().add_group_member("shop", stage.bot, Level::Maintainer);
+    assert_eq!((stage.may(alice, &production()).await, stage.may(carol, &production()).await), (Looked::Found(true), Looked::Found(false)));
+    let right = stage.eyes.right(project, carol, &production()).await;
+    assert_eq!(right.found().map(|right| right.who.as_str()), Some("the role Developer and also the role Maintainer"));
+    // GitLab itself holds a deployment to both.
+    let world = stage.shop.gitlab.world();
+    assert!(world.may_deploy(project, alice, "production") && !world.may_deploy(project, carol, "production"));
+}
+
+#[tokio::test]
 async fn a_bot_that_may_not_read_the_rule_has_decided_nothing() {
     let stage = Stage::with(Level::Developer).await;
     let looked = stage.may(stage.shop.alice, &production()).await;
     assert_eq!(looked.unreachable().map(|why| why.kind), Some(WhyKind::Refused));
+    // It is told that there is none where there is none, in an environment that GitLab has.
+    let looked = stage.may(stage.shop.alice, &Environment::named("staging")).await;
+    assert_eq!(looked.unreachable().map(|why| why.kind), Some(WhyKind::Refused));
+    stage.shop.gitlab.world().environment(stage.shop.project, "staging");
+    assert_eq!(stage.may(stage.shop.alice, &Environment::named("staging")).await, Looked::Found(true));
     // A Community Edition has no such rule to read.
     stage.shop.gitlab.world().switches.enterprise = false;
     assert_eq!(stage.may(stage.shop.alice, &production()).await, Looked::Found(true));
@@ -305,5 +330,5 @@ async fn the_double_tells_of_graphql_that_it_does_not_know() {
     };
     assert_eq!(ask("glpat-wrong").await.status(), 401);
     let said: Value = ask(&stage.token).await.json().await.unwrap();
-    assert!(said["errors"][0]["message"].as_str().unwrap().contains("no other operation"), "{said}");
+    assert!(said["errors"][0]["message"].as_str().unwrap().contains("no operation but"), "{said}");
 }

@@ -36,6 +36,7 @@ async fn each_role_may_what_gitlabs_tables_say() {
         (Method::GET, "/projects/{p}/hooks", Value::Null, [403, 403, 403, 200]),
         (Method::GET, "/projects/{p}/protected_tags", Value::Null, [403, 403, 403, 200]),
         (Method::GET, "/projects/{p}/protected_environments", Value::Null, [403, 403, 403, 200]),
+        (Method::GET, "/groups/shop/protected_environments", Value::Null, [403, 403, 403, 403]),
         (Method::DELETE, "/projects/{p}/releases/v1", Value::Null, [403, 403, 403, 200]),
     ];
     for (method, path, body, expected) in table {

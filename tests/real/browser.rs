@@ -71,7 +71,8 @@ impl Browser {
     }
 
     pub async fn click(&self, css: &str) {
-        self.see(css).await.click().await.unwrap_or_else(|fault| panic!("{css}: {fault}"));
+        // An element may be drawn anew between finding and clicking it; then it was not clicked.
+        until(&format!("{css} is clicked"), async || self.client.find(Locator::Css(css)).await.ok()?.click().await.ok()).await;
     }
 
     /// Keeps a picture of the whole page, or of one element, in target/screenshots.

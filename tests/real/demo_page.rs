@@ -100,10 +100,23 @@ async fn person_promotes_sees_a_drift_and_rolls_back() {
 
     to_staging(browser, "v1.8.2").await;
     to_production(browser, "promote", "v1.8.2").await;
+    browser.see(&format!("{STICKY} a[href^='#note-']")).await;
     browser.picture("6-promoted", "html").await;
     browser.click("#next-tag").await;
     browser.read("#release-v1\\.9\\.0", "Shipped image").await;
     to_staging(browser, "v1.9.0").await;
+
+    // Its deploy job fails: nothing runs there that ran not before, and the failed job is named.
+    browser.click("#fail-next").await;
+    browser.read("#told", "fail").await;
+    browser.click("#env-production .promote[title$='v1.9.0']").await;
+    browser.read(LAST, "Waiting for an approval").await;
+    browser.click("#notes .approve").await;
+    let failed = browser.read(LAST, "Not converged").await;
+    assert!(failed.contains("job #") && failed.contains("/countersign rollback production v1.8.2"), "{failed}");
+    browser.read("#env-production .pill.success", "runs v1.8.2").await;
+    browser.picture("7-not-converged", "html").await;
+    browser.picture("7-not-converged-note", LAST).await;
     to_production(browser, "promote", "v1.9.0").await;
 
     browser.click("#by-hand").await;

@@ -6,6 +6,7 @@ use crate::bot::{Bot, Rule, Stopped, seen};
 use crate::commands::Target;
 use crate::effects::Emoji;
 use crate::model::environment::Environment;
+use crate::model::gitlab::MergeRequestIid;
 use crate::model::project::WatchedImage;
 use crate::model::promotion::{AskedIn, Direction, Promotion, PromotionId, Standing};
 use crate::model::{Digest, Timestamp};
@@ -69,7 +70,7 @@ impl Bot {
             true => Stage::DryRun,
             false => self.accept(rule, asked, (&case, &found.release, asked_in), &mut decided).await?,
         };
-        self.say_preview(rule, &case, (stage, &found), &decided).await
+        self.say_preview(rule, &case, (stage, &found, asked.merge_request.iid), &decided).await
     }
 
     /// Opens the promotion if nothing bars it. Doing this twice is doing it once.
@@ -125,7 +126,7 @@ impl Bot {
         &self,
         rule: &Rule,
         case: &Case<'_>,
-        (stage, found): (Stage, &Found),
+        (stage, found, merge_request): (Stage, &Found, MergeRequestIid),
         decided: &Decided,
     ) -> Result<Answer, Stopped> {
         let runs = self.runs(case.project, &case.environment.name).await?;
@@ -142,6 +143,7 @@ impl Bot {
             }
             (Some(_) | None, _) => Looked::Absent,
         };
+        let (audience, links) = self.readers(rule, merge_request).await?;
         let preview = Preview {
             stage,
             direction: case.direction,
@@ -157,7 +159,8 @@ impl Bot {
             who: decided.facts.requester.1.found().map_or("", |right| right.who.as_str()),
             last_there: found.last_there,
             now: decided.facts.as_of,
-            audience: self.audience(rule).await?,
+            audience,
+            links: &links,
         };
         let body = self.words.promotion_preview(&preview);
         let emoji = match stage {

@@ -18,6 +18,8 @@ impl Bot {
             let known = rule.environments.iter().map(|environment| environment.name.0.as_str()).collect();
             return Ok(Answer::no(self.words.promotion_answer(&PromotionAnswer::NoEnvironment { name, known })));
         }
-        Ok(Answer::of(self.words.environments(&told, &self.looks.halted().await, Timestamp::now()), Emoji::WhiteCheckMark))
+        let (_, links) = self.readers(rule, asked.merge_request.iid).await?;
+        let told = self.words.environments(&told, &self.looks.halted().await, Timestamp::now(), &links);
+        Ok(Answer::of(told, Emoji::WhiteCheckMark))
     }
 }

@@ -5,6 +5,7 @@ use crate::effects::{Effect, Emoji};
 use crate::event::What;
 use crate::model::environment::Environment;
 use crate::model::gitlab::ProjectKey;
+use crate::model::moment::span;
 use crate::model::promotion::{AskedIn, Ending, Promotion, PromotionEvent, PromotionId, Standing};
 use crate::model::{EnvironmentName, Timestamp};
 
@@ -56,7 +57,8 @@ impl Bot {
     }
 
     async fn say_end(&self, rule: &Rule, standing: &Standing, runs: Option<&Standing>, closing: Emoji) -> Result<(), Stopped> {
-        let body = self.words.promotion_end(standing, runs, self.audience(rule).await?);
+        let (audience, links) = self.readers(rule, standing.promotion.asked_in.merge_request).await?;
+        let body = self.words.promotion_end(standing, runs, audience, &links);
         self.follow_up(&standing.promotion, "end", body, Some(closing)).await.map(drop)
     }
 
@@ -105,13 +107,13 @@ fn lapsed(standing: &Standing) -> Ending {
     let Environment { approval_age, converge_within, .. } = &standing.promotion.environment;
     let stopped = |reason| Ending::Stopped { code: "CS-EXPIRED".into(), reason };
     if standing.waiting_since.is_some() {
-        return Ending::NotConverged { reason: format!("what was started did not end within {converge_within:#}") };
+        return Ending::NotConverged { reason: format!("what was started did not end within {}", span(*converge_within)) };
     }
     if standing.cleared_at.is_some() {
-        return stopped(format!("it was not done within {converge_within:#}"));
+        return stopped(format!("it was not done within {}", span(*converge_within)));
     }
     if standing.approvals.is_empty() && standing.promotion.environment.second_person {
-        return stopped(format!("nobody approved it within {approval_age:#}"));
+        return stopped(format!("nobody approved it within {}", span(*approval_age)));
     }
     stopped("it could not be decided in time".into())
 }

@@ -3,10 +3,13 @@
 use super::super::{Bot, Handled, Stopped, seen};
 use crate::event::What;
 use crate::model::gitlab::{GitRef, ProjectKey};
-use crate::model::promotion::{Act, Promotion, Standing};
-use crate::model::{Digest, EnvironmentName};
+use crate::model::promotion::{Act, Promotion, Standing, StepStanding};
+use crate::model::{Digest, EnvironmentName, Timestamp};
 use crate::verdict::Looked;
 use crate::verdict::promotion::Bar;
+
+/// Promotions after the one that arrived last that are asked what they left.
+const LATER_MAX: usize = 20;
 
 impl Bot {
     /// Looks at what runs, and says in the thread of the last promotion when it is something else: each found thing once.
@@ -19,6 +22,8 @@ impl Bot {
         let Some(promoted_at) = standing.promoted_at() else { return Ok(Handled::Done) };
         let mut found = self.moved_tags(&standing).await?;
         found.extend(self.deployed_since(&standing).await?);
+        let left = self.left_since(project, environment, promoted_at).await?;
+        found.retain(|found| !left.contains(&found.what));
         let Some(expected) = standing.promotion.images.first().map(|(_, image)| image.digest) else { return Ok(Handled::Done) };
         for found in found {
             let expected = found.instead_of.unwrap_or(expected);
@@ -52,6 +57,20 @@ impl Bot {
             }
         }
         Ok(found)
+    }
+
+    /// What our own later promotions put under tags and did not bring to an end: their threads tell of it, and nobody else did it.
+    async fn left_since(&self, project: &ProjectKey, environment: &EnvironmentName, since: Timestamp) -> Result<Vec<String>, Stopped> {
+        let later = self.ledger.promotions_to(project, environment, LATER_MAX).await?;
+        let later = later.iter().filter(|standing| standing.ended.as_ref().is_some_and(|(_, at)| *at > since));
+        let did = later.flat_map(|standing| &standing.steps).filter(|step| step.began.is_some());
+        let image = |step: &StepStanding| match &step.act {
+            Act::Retag { image, .. } | Act::Copy { image, tag: Some(_), .. } => Some(image.digest.to_string()),
+            Act::Copy { tag: None, .. } | Act::PlayJob { .. } | Act::StartPipeline { .. } | Act::Deployment { .. } | Act::Attest { .. } => {
+                None
+            }
+        };
+        Ok(did.filter_map(image).collect())
     }
 
     /// A deployment of another commit, newer than the promotion. Only where the promotion deploys the release's own commit can

@@ -16,7 +16,7 @@ type Told = Result<String, String>;
 
 /// Plays the story and prints it.
 pub async fn play(shop: &Shop) -> Exit {
-    let steps: [(&str, &dyn AsyncStep); 17] = [
+    let steps: [(&str, &dyn AsyncStep); 18] = [
         ("Release duty pushes tag v1.8.2; the protected pipeline builds the image once and signs it.", &release),
         ("Dana comments /verify on the merge request.", &verify),
         ("Somebody moves the registry tag v1.8.2 to other bytes. Nobody tells the bot; it looks again by itself.", &moved),
@@ -29,7 +29,8 @@ pub async fn play(shop: &Shop) -> Exit {
         ("Rita looks before she asks.", &promotion::preview),
         ("Rita asks, Otto approves, and the very digest that staging runs goes to production.", &promotion::production),
         ("Beside the image lies a summary of it that the bot signed. Whoever has its public key can tell.", &promotion::summary),
-        ("v1.9.0 is released, and goes the same way.", &promotion::next),
+        ("v1.9.0 is released and goes to staging. In production its deploy job is played, and fails.", &promotion::fails),
+        ("What failed is put right, and Rita asks once more.", &promotion::again),
         ("Somebody runs the deploy job of v1.8.2 by hand. Nobody asked the bot.", &promotion::drift),
         ("Rita rolls production back, on record, and Otto approves.", &promotion::rollback),
         ("Rita sets the halt switch, and tries.", &promotion::halted),

@@ -2,6 +2,7 @@
 //! GitLab's answers and what they are read as.
 
 mod promotion;
+mod rules;
 
 use serde_json::{Value, json};
 

@@ -1,6 +1,7 @@
 //! GitLab's JSON, as far as we read it. A missing or ill-typed field fails the whole answer.
 
 mod ci;
+mod protection;
 mod talk;
 
 use jiff::civil::Date;
@@ -12,6 +13,7 @@ use crate::model::Timestamp;
 use crate::model::gitlab::{self as model, CommitSha, InstanceName, ProjectId, ProjectKey, ProjectPath, UserId};
 
 pub use ci::{Deployment, Job, ListedPipeline, Pipeline, TestReport};
+pub use protection::{DeployAccess, ListedEnvironment, Place, Protected, ProtectedEnvironment};
 pub use talk::{Approvals, Discussion, ListedMergeRequest, MergeRequest, Note};
 
 /// An answer that cannot be what we asked for.
@@ -52,44 +54,6 @@ impl AnyUser {
     pub fn active(&self) -> bool {
         self.state == "active" && self.locked != Some(true)
     }
-}
-
-/// GitLab's rule of an environment. Its rows decide, so a missing list is an odd answer and not an empty one.
-#[derive(Debug, Deserialize)]
-pub struct ProtectedEnvironment {
-    pub name: String,
-    pub deploy_access_levels: Vec<DeployAccess>,
-    required_approval_count: u64,
-    /// Replaces the plain count where there are any.
-    #[serde(default)]
-    approval_rules: Vec<ApprovalRule>,
-}
-
-impl ProtectedEnvironment {
-    /// How many approvals GitLab itself demands before a deployment.
-    pub fn required_approvals(&self) -> u64 {
-        if self.approval_rules.is_empty() {
-            return self.required_approval_count;
-        }
-        self.approval_rules.iter().fold(0, |sum, rule| sum.saturating_add(rule.required_approvals))
-    }
-}
-
-#[derive(Debug, Deserialize)]
-struct ApprovalRule {
-    required_approvals: u64,
-}
-
-/// One row of such a rule.
-#[derive(Debug, Deserialize)]
-pub struct DeployAccess {
-    pub access_level: Option<u64>,
-    #[serde(default)]
-    pub access_level_description: String,
-    pub user_id: Option<UserId>,
-    pub group_id: Option<u64>,
-    pub deploy_key_id: Option<u64>,
-    pub group_inheritance_type: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -11,6 +11,7 @@ use super::tuf::{self, Fetched, Missing};
 use super::{NotATrustRoot, Source, TrustRoot};
 use crate::model::Timestamp;
 use crate::model::gitlab::InstanceName;
+use crate::model::moment::span;
 use crate::verdict::{Looked, Service, Why, WhyKind};
 
 /// The trust roots of all GitLabs.
@@ -136,7 +137,7 @@ impl Kept {
             return Ok(current.root.clone());
         };
         let fault = state.fault.as_ref().map(|missing| format!("; the last try: {}", missing.reason())).unwrap_or_default();
-        let detail = format!("the trust root from {} was refreshed {} ago, and {ended}{fault}", self.settings.url, in_words(age));
+        let detail = format!("the trust root from {} was refreshed {} ago, and {ended}{fault}", self.settings.url, span(age));
         Err(Why::new(Service::TrustRoot, WhyKind::Stale, detail))
     }
 
@@ -149,15 +150,4 @@ impl Kept {
             fault: state.fault.as_ref().map(|missing| missing.reason().to_owned()),
         }
     }
-}
-
-/// `9 days`, `5 hours`, `12 minutes`.
-fn in_words(age: jiff::SignedDuration) -> String {
-    let minutes = age.as_mins().max(0);
-    let (count, unit) = match minutes {
-        0..120 => (minutes, "minute"),
-        120..2880 => (minutes / 60, "hour"),
-        _ => (minutes / 1440, "day"),
-    };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }

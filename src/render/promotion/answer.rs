@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::super::phrase::Phrase;
 use super::super::story::time;
 use super::super::template::Values;
-use super::super::{Explained, Words, safe};
+use super::super::{Explained, Links, Words, safe};
 use super::{EnvironmentStatus, PromotionAnswer, command};
 use crate::model::Timestamp;
 use crate::model::promotion::{Direction, Standing};
@@ -83,7 +83,7 @@ impl Words {
     }
 
     /// The answer to `status`, by our own record.
-    pub fn environments(&self, environments: &[EnvironmentStatus<'_>], halted: &Looked<Halt>, now: Timestamp) -> String {
+    pub fn environments(&self, environments: &[EnvironmentStatus<'_>], halted: &Looked<Halt>, now: Timestamp, links: &Links) -> String {
         let mut blocks = vec![];
         match halted {
             Looked::Found(halt) => {
@@ -96,20 +96,21 @@ impl Words {
         if environments.is_empty() {
             blocks.push(self.block("promotion/no-environments-at-all", &Values::new()));
         } else {
-            let environments = environments.iter().map(|status| self.status_row(status, now)).collect();
+            let environments = environments.iter().map(|status| self.status_row(status, now, links)).collect();
             blocks.push(self.block("promotion/status", &Status { environments, time: time(now) }));
         }
         safe(blocks.join("\n\n") + "\n")
     }
 
-    fn status_row(&self, status: &EnvironmentStatus<'_>, now: Timestamp) -> StatusRow {
+    fn status_row(&self, status: &EnvironmentStatus<'_>, now: Timestamp, links: &Links) -> StatusRow {
         let environment = Phrase::name(&status.environment.name.0);
-        let now = self.now(status, now);
+        let now = self.now(status, now, links);
         match status.runs.as_ref().and_then(|standing| Some((&standing.promotion, standing.promoted_at()?))) {
             Some((promotion, since)) => {
-                let values = [("release", Phrase::name(&promotion.release)), ("digests", self.digests(&promotion.images))];
+                let values = [("release", links.release(&promotion.release)), ("digests", self.digests(&promotion.images))];
+                let by = self.asked_by(promotion, links);
                 let runs = self.say("promotion/would-run-unknown", &Values::from(values));
-                StatusRow { environment, runs, since: time(since), by: Phrase::name(&promotion.requested_by.username), now }
+                StatusRow { environment, runs, since: time(since), by, now }
             }
             None => {
                 let none = Phrase::own("–");
@@ -119,14 +120,14 @@ impl Words {
     }
 
     /// What goes on in an environment, and what stands in the way.
-    fn now(&self, status: &EnvironmentStatus<'_>, now: Timestamp) -> Phrase {
+    fn now(&self, status: &EnvironmentStatus<'_>, now: Timestamp, links: &Links) -> Phrase {
         let environment = status.environment;
         let mut parts = vec![];
         if let Some(open) = status.open.as_ref() {
             let promotion = &open.promotion;
             let values = [
-                ("release", Phrase::name(&promotion.release)),
-                ("by", Phrase::name(&promotion.requested_by.username)),
+                ("release", links.release(&promotion.release)),
+                ("by", self.asked_by(promotion, links)),
                 ("since", time(promotion.requested_at)),
             ];
             let template = match (open.cleared_at, open.waiting_since) {

@@ -50,12 +50,13 @@ impl Words {
                 self.own(bar, sentence("problem/CS-EXPIRED", [("asked", time(*asked_at)), ("minutes", Phrase::number(minutes))]))
             }
             Bar::Changed { what } => self.own(bar, sentence("problem/CS-CHANGED", [("what", recorded(what))])),
-            Bar::NotStaged { digest, environment, after } => {
+            Bar::NotStaged { digest, environment, after, release } => {
+                let what = release.clone().unwrap_or_else(|| digest.to_string());
                 let values = [
                     ("digest", Phrase::digest(digest)),
                     ("environment", Phrase::name(&environment.0)),
                     ("after", Phrase::name(&after.0)),
-                    ("command", command("promote", &[&after.0])),
+                    ("command", command("promote", &[&after.0, &what])),
                 ];
                 self.own(bar, sentence("problem/CS-NOT-STAGED", values))
             }
@@ -97,16 +98,16 @@ impl Words {
 
     fn rights(&self, user: &str, environment: &EnvironmentName, (who, people): (&str, Option<usize>)) -> Explained {
         let (user, environment) = (("user", Phrase::name(user)), ("environment", Phrase::name(&environment.0)));
+        let who_may = || ("who", self.who(who));
         let said = match people {
-            Some(0) => sentence("problem/CS-RIGHTS.nobody", [user, environment]),
-            None if who == "nobody" => sentence("problem/CS-RIGHTS.nobody", [user, environment]),
-            None => sentence("problem/CS-RIGHTS", [user, environment, ("who", self.who(who))]),
+            Some(0) | None if who == "nobody" => sentence("problem/CS-RIGHTS.nobody", [user, environment]),
+            Some(0) => sentence("problem/CS-RIGHTS.vacant", [user, environment, who_may()]),
+            Some(1) => sentence("problem/CS-RIGHTS.one", [user, environment, who_may()]),
             Some(people) => {
                 let count = Phrase::number(u64::try_from(people).unwrap_or(u64::MAX));
-                let template = if people == 1 { "promotion/one-person" } else { "promotion/people" };
-                let people = self.say(template, &super::Values::from([("count", count)]));
-                sentence("problem/CS-RIGHTS.counted", [user, environment, ("who", self.who(who)), ("people", people)])
+                sentence("problem/CS-RIGHTS.counted", [user, environment, who_may(), ("people", count)])
             }
+            None => sentence("problem/CS-RIGHTS", [user, environment, who_may()]),
         };
         self.in_two(said, "CS-RIGHTS", codes::title("CS-RIGHTS"))
     }
@@ -124,5 +125,7 @@ fn unavailable(what: &str, why: &Why) -> Sentence {
     });
     let doctor = Phrase::typed("countersign doctor");
     let values = [("service", service(why.service)), ("fault", fault), ("what", recorded(what)), ("doctor", doctor)];
-    sentence("problem/CS-UNAVAILABLE.promotion", values)
+    // Waiting does not mend a login.
+    let template = if why.kind == WhyKind::Refused { "problem/CS-UNAVAILABLE.not-shown" } else { "problem/CS-UNAVAILABLE.promotion" };
+    sentence(template, values)
 }

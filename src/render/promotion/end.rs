@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::phrase::Phrase;
 use super::super::story::time;
 use super::super::template::Values;
-use super::super::{Audience, Explained, Words, codes, safe};
+use super::super::{Audience, Explained, Links, Words, codes, safe};
 use super::{Steps, command, not_done, recorded, recorded_without, verb};
 use crate::model::environment::Action;
 use crate::model::promotion::{Act, Direction, Ending, Promotion, Standing};
@@ -13,13 +13,13 @@ use crate::verdict::promotion::Bar;
 
 impl Words {
     /// The later word in the thread; `runs` is what runs there now as far as we know.
-    pub fn promotion_end(&self, standing: &Standing, runs: Option<&Standing>, audience: Audience) -> String {
+    pub fn promotion_end(&self, standing: &Standing, runs: Option<&Standing>, audience: Audience, links: &Links) -> String {
         let promotion = &standing.promotion;
         let told = |reason: &str| match audience {
             Audience::Members => recorded(reason),
             Audience::Everyone => recorded_without(reason, &hosts(standing)),
         };
-        let mut values = self.ended_values(standing, runs);
+        let mut values = self.ended_values(standing, runs, links);
         let blocks = match &standing.ended {
             Some((Ending::Promoted, at)) => {
                 values.extend([("at", time(*at)), ("by", self.by(standing))]);
@@ -27,7 +27,7 @@ impl Words {
                     Direction::Promote => "promotion/promoted",
                     Direction::Rollback => "promotion/rolled-back",
                 };
-                vec![self.block(template, &values), self.folded_steps(standing, audience)]
+                vec![self.block(template, &values), self.folded_steps(standing, (links, audience))]
             }
             Some((Ending::Stopped { code, reason }, _)) => {
                 let (title, todo) = (codes::title(code), codes::todo(code));
@@ -38,15 +38,23 @@ impl Words {
                     ("code", Phrase::name(code)),
                 ]);
                 if standing.has_begun() {
-                    let steps = Steps::of(self.steps(standing, audience));
-                    vec![self.block("promotion/stopped-midway", &values), self.block("promotion/steps", &steps), self.ran(standing, runs)]
+                    let steps = Steps::of(self.steps(standing, (links, audience)));
+                    vec![
+                        self.block("promotion/stopped-midway", &values),
+                        self.block("promotion/steps", &steps),
+                        self.ran(standing, runs, links),
+                    ]
                 } else {
                     vec![self.block("promotion/stopped", &values)]
                 }
             }
             Some((Ending::NotConverged { reason }, _)) => {
-                values.insert("reason", told(reason));
-                vec![self.block("promotion/not-converged", &values), self.ran(standing, runs), self.folded_steps(standing, audience)]
+                values.extend([("reason", told(reason)), ("failed", self.what_failed(standing, links))]);
+                vec![
+                    self.block("promotion/not-converged", &values),
+                    self.ran(standing, runs, links),
+                    self.folded_steps(standing, (links, audience)),
+                ]
             }
             Some((Ending::Cancelled { by }, _)) => {
                 values.insert("by", Phrase::name(&by.username));
@@ -57,7 +65,7 @@ impl Words {
         safe(blocks.join("\n\n") + "\n")
     }
 
-    fn ended_values(&self, standing: &Standing, runs: Option<&Standing>) -> Values {
+    fn ended_values(&self, standing: &Standing, runs: Option<&Standing>, links: &Links) -> Values {
         let Promotion { environment, release, images, direction, .. } = &standing.promotion;
         let shared = [("environment", Phrase::name(&environment.name.0)), ("release", Phrase::name(release))];
         let mut values = Values::from(shared);
@@ -69,7 +77,7 @@ impl Words {
         values.extend([
             ("what", what),
             ("digests", self.digests(images)),
-            ("runs", self.still_runs(&environment.name, runs)),
+            ("runs", self.still_runs(&environment.name, runs, links)),
             ("command", command(verb(*direction), &[&environment.name.0, release])),
             ("rollback", command("rollback", &[&environment.name.0])),
         ]);
@@ -87,12 +95,19 @@ impl Words {
         self.say("promotion/by-approved", &Values::from([by, ("approvers", Phrase::list(&approvers))]))
     }
 
-    fn folded_steps(&self, standing: &Standing, audience: Audience) -> String {
-        self.block("promotion/folded-steps", &Steps::of(self.steps(standing, audience)))
+    fn folded_steps(&self, standing: &Standing, to: (&Links, Audience)) -> String {
+        self.block("promotion/folded-steps", &Steps::of(self.steps(standing, to)))
+    }
+
+    /// Where to look: what the steps started.
+    fn what_failed(&self, standing: &Standing, links: &Links) -> Phrase {
+        let did = standing.steps.iter().filter_map(|step| step.did.as_ref().map(|(left, _)| (left, &step.act)));
+        let started: Vec<_> = did.filter_map(|(left, act)| self.started(left, act, links)).collect();
+        if started.is_empty() { Phrase::own("what failed") } else { Phrase::list(&started) }
     }
 
     /// What ran before something was changed, and the way back there.
-    fn ran(&self, standing: &Standing, runs: Option<&Standing>) -> String {
+    fn ran(&self, standing: &Standing, runs: Option<&Standing>, links: &Links) -> String {
         let environment = &standing.promotion.environment.name;
         let name = ("environment", Phrase::name(&environment.0));
         match runs.and_then(|standing| Some((standing, standing.promoted_at()?))) {
@@ -100,7 +115,7 @@ impl Words {
                 let release = &before.promotion.release;
                 let values = [
                     name,
-                    ("release", Phrase::name(release)),
+                    ("release", links.release(release)),
                     ("digests", self.digests(&before.promotion.images)),
                     ("since", time(since)),
                     // Named: without a name it would go back to what ran before that.

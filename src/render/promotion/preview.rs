@@ -7,12 +7,12 @@ use super::super::story::{Row, Table, time};
 use super::super::template::Values;
 use super::super::{Explained, Words, safe};
 use super::{Lines, Preview, Stage, Steps, command, not_done, verb};
+use crate::model::Timestamp;
 use crate::model::environment::Action;
 use crate::model::gitlab::{Commit, CommitsBetween, MergeRequest};
-use crate::model::promotion::{Direction, Standing};
-use crate::model::{PinnedImage, Timestamp};
+use crate::model::promotion::Direction;
 use crate::verdict::promotion::Bar;
-use crate::verdict::{Looked, Rank, Verdict};
+use crate::verdict::{Looked, Problem, Rank, Verdict, Why};
 
 /// Commits and merge requests that are named; more are counted.
 const MAX_NAMED: usize = 6;
@@ -51,7 +51,8 @@ impl Words {
 
     /// What else stands in the way, and what it was about.
     fn folded(&self, preview: &Preview<'_>, first: &Bar) -> String {
-        let further: Vec<Phrase> = preview.weighed.bars.iter().skip(1).map(|bar| self.reason(preview, bar, "promotion/reason")).collect();
+        let further = preview.weighed.bars.iter().skip(1).filter(|bar| adds(first, bar));
+        let further: Vec<Phrase> = further.map(|bar| self.reason(preview, bar, "promotion/reason")).collect();
         // Within `<summary>` GitLab renders no Markdown, so the code stands there without marks.
         let mut values = Values::from([("code", Phrase::own(first.code()))]);
         let summary = match further.len() {
@@ -91,8 +92,7 @@ impl Words {
         blocks.push(self.block("note/rows", &Table { rows: self.preview_rows(preview) }));
         let attests = preview.weighed.observed.is_empty();
         let actions = preview.environment.actions.iter().filter(|action| attests || !matches!(action, Action::Attest));
-        let images: Vec<_> = preview.verdicts.iter().map(|verdict| &verdict.subject.question.image).collect();
-        let steps: Vec<_> = actions.map(|action| self.action(action, &images, preview.audience)).collect();
+        let steps: Vec<_> = actions.map(|action| self.action(action, preview)).collect();
         if !steps.is_empty() {
             blocks.push(self.block("promotion/planned", &Steps::of(steps)));
         }
@@ -112,7 +112,7 @@ impl Words {
         values.extend([
             ("what", what),
             ("digests", self.digests(preview.images)),
-            ("runs", self.still_runs(environment, preview.runs)),
+            ("runs", self.still_runs(environment, preview.runs, preview.links)),
             ("command", command(verb(preview.direction), &[&environment.0, release])),
             ("approve", Phrase::typed("/countersign approve")),
             ("cancel", Phrase::typed("/countersign cancel")),
@@ -148,17 +148,17 @@ impl Words {
             Stage::Begins | Stage::Waits => "Will run",
         };
         if !preview.images.is_empty() {
-            let mut values = Values::from([("release", Phrase::name(preview.release)), ("digests", self.digests(preview.images))]);
+            let mut values = Values::from([("release", preview.links.release(preview.release)), ("digests", self.digests(preview.images))]);
             let value = match preview.commit {
                 Some(commit) => {
-                    values.insert("commit", Phrase::commit(commit));
+                    values.insert("commit", preview.links.commit(commit));
                     self.say("promotion/would-run", &values)
                 }
                 None => self.say("promotion/would-run-unknown", &values),
             };
             rows.push(Row::new(would, value));
         }
-        rows.push(Row::new("Runs now", self.runs_now(preview.runs, preview.images)));
+        rows.push(Row::new("Runs now", self.runs_now(preview)));
         if let Some(last) = preview.last_there {
             rows.push(Row::new("Was there last", self.age(last, preview.now)));
         }
@@ -168,28 +168,23 @@ impl Words {
         rows
     }
 
-    fn runs_now(&self, runs: Option<&Standing>, images: &[(String, PinnedImage)]) -> Phrase {
-        let Some((standing, since)) = runs.and_then(|standing| Some((standing, standing.promoted_at()?))) else {
+    fn runs_now(&self, preview: &Preview<'_>) -> Phrase {
+        let Some((standing, since)) = preview.runs.and_then(|standing| Some((standing, standing.promoted_at()?))) else {
             return Phrase::own("nothing that Countersign promoted");
         };
-        let template = if standing.promotion.images == images { "promotion/runs-the-same" } else { "promotion/runs" };
+        let template = if standing.promotion.images == preview.images { "promotion/runs-the-same" } else { "promotion/runs" };
         let values = [
-            ("release", Phrase::name(&standing.promotion.release)),
+            ("release", preview.links.release(&standing.promotion.release)),
             ("digests", self.digests(&standing.promotion.images)),
             ("since", time(since)),
-            ("by", Phrase::name(&standing.promotion.requested_by.username)),
+            ("by", self.asked_by(&standing.promotion, preview.links)),
         ];
         self.say(template, &Values::from(values))
     }
 
-    /// When, and how long ago in whole days or hours.
+    /// When, and how long ago.
     fn age(&self, then: Timestamp, now: Timestamp) -> Phrase {
-        let hours = u64::try_from(now.duration_since(then).as_hours()).unwrap_or_default();
-        let (template, count) = match hours {
-            0..48 => ("promotion/hours-ago", hours),
-            hours => ("promotion/days-ago", hours / 24),
-        };
-        self.say(template, &Values::from([("time", time(then)), ("count", Phrase::number(count))]))
+        self.say("promotion/age", &Values::from([("time", time(then)), ("age", Phrase::age(then, now))]))
     }
 
     fn between(&self, between: &Looked<CommitsBetween>, direction: Direction) -> Vec<Row> {
@@ -283,4 +278,24 @@ impl Words {
         }
         self.say(template, &values)
     }
+}
+
+/// Whether somebody who does what the first bar asks for is helped by being told of this one as well.
+fn adds(first: &Bar, further: &Bar) -> bool {
+    // By the time a halt is lifted everything is looked at anew, and a lock is gone long before a freeze is.
+    let over_by_then = matches!(first, Bar::Halted { .. }) || matches!((first, further), (Bar::Frozen { .. }, Bar::Locked { .. }));
+    // The command is written again anyway, and an approval is asked for once nothing else is wrong.
+    let comes_anyway = matches!(further, Bar::Expired { .. } | Bar::SecondPerson { .. });
+    let one_outage =
+        unseen(first).is_some_and(|one| unseen(further).is_some_and(|other| (one.service, one.kind) == (other.service, other.kind)));
+    !(over_by_then || comes_anyway || one_outage || first == further)
+}
+
+/// Why something could not be looked at.
+fn unseen(bar: &Bar) -> Option<&Why> {
+    if let Bar::Unavailable { why, .. } = bar {
+        return Some(why);
+    }
+    let (Bar::Image { problem, .. } | Bar::NoImage { problem, .. }) = bar else { return None };
+    if let Problem::Unavailable { why, .. } = problem.as_ref() { Some(why) } else { None }
 }

@@ -1,48 +1,47 @@
 //! Promotions in the release section and the sticky note. No time of looking: the same record gives the same bytes.
 
-use super::super::Words;
 use super::super::phrase::Phrase;
-use super::super::story::{Row, time};
+use super::super::story::{Place, Row, time};
 use super::super::template::Values;
+use super::super::{Links, Words};
 use super::{Arrived, command};
 use crate::model::PinnedImage;
-use crate::model::promotion::{Promotion, Standing};
+use crate::model::promotion::Standing;
 use crate::verdict::{About, Outcome, Verdict};
 
 impl Words {
     /// Where a released image was promoted to, with a link to who asked for it.
     pub(in crate::render) fn promoted_row(&self, verdict: &Verdict, arrived: &[Arrived<'_>]) -> Option<Row> {
         let image = verdict.image.as_ref()?;
+        let links = Links::to(verdict.subject.project_url.as_deref());
         let line = |arrived: &Arrived<'_>| {
             let (standing, at) = arrived.runs.iter().filter(|standing| holds(standing, image)).find_map(|standing| {
                 let at = standing.promoted_at()?;
                 Some((standing, at))
             })?;
-            let values = [
-                ("environment", Phrase::name(&arrived.environment.name.0)),
-                ("at", time(at)),
-                ("by", Phrase::name(&standing.promotion.requested_by.username)),
-                ("where", asked_in(&standing.promotion, verdict.subject.project_url.as_deref())),
-            ];
+            let by = self.asked_by(&standing.promotion, &links);
+            let values = [("environment", Phrase::name(&arrived.environment.name.0)), ("at", time(at)), ("by", by)];
             Some(self.say("promotion/release-line", &Values::from(values)))
         };
         let lines: Vec<_> = arrived.iter().filter_map(line).collect();
         if lines.is_empty() {
             return None;
         }
-        Some(Row::new("Promotions", self.say("promotion/release-row", &Values::from([("promotions", Phrase::list(&lines))]))))
+        Some(Row::new("Promotions", self.say("promotion/release-row", &Values::from([("promotions", Phrase::joined(&lines, " · "))]))))
     }
 
     /// What every environment runs, seen from one image.
-    pub(in crate::render) fn environments_row(&self, verdict: &Verdict, arrived: &[Arrived<'_>]) -> Option<Row> {
+    pub(in crate::render) fn environments_row(&self, verdict: &Verdict, arrived: &[Arrived<'_>], place: Place) -> Option<Row> {
+        let links = place.links(verdict);
         let cell = |arrived: &Arrived<'_>| {
             let environment = ("environment", Phrase::name(&arrived.environment.name.0));
             match arrived.runs.first().and_then(|standing| Some((standing, standing.promoted_at()?))) {
-                Some((standing, at)) if verdict.image.as_ref().is_some_and(|image| holds(standing, image)) => {
-                    Some(self.say("promotion/runs-this", &Values::from([environment, ("since", time(at))])))
-                }
+                Some((standing, at)) if verdict.image.as_ref().is_some_and(|image| holds(standing, image)) => Some(self.say(
+                    "promotion/runs-this",
+                    &Values::from([environment, ("since", time(at)), ("by", self.asked_by(&standing.promotion, &links))]),
+                )),
                 Some((standing, _)) => {
-                    let release = ("release", Phrase::name(&standing.promotion.release));
+                    let release = ("release", links.release(&standing.promotion.release));
                     Some(self.say("promotion/runs-other", &Values::from([environment, release])))
                 }
                 None if arrived.environment.actions.is_empty() => None,
@@ -54,9 +53,10 @@ impl Words {
     }
 
     /// That what did not pass changed nothing where something runs; empty where nothing does.
-    pub(in crate::render) fn still_running(&self, arrived: &[Arrived<'_>]) -> Phrase {
+    pub(in crate::render) fn still_running(&self, verdict: &Verdict, arrived: &[Arrived<'_>]) -> Phrase {
+        let links = Links::to(verdict.subject.project_url.as_deref());
         let runs = arrived.iter().filter(|arrived| !arrived.runs.is_empty());
-        let said: Vec<_> = runs.map(|arrived| self.still_runs(&arrived.environment.name, arrived.runs.first())).collect();
+        let said: Vec<_> = runs.map(|arrived| self.still_runs(&arrived.environment.name, arrived.runs.first(), &links)).collect();
         Phrase::joined(&said, " ")
     }
 
@@ -88,11 +88,4 @@ impl Words {
 
 fn holds(standing: &Standing, image: &PinnedImage) -> bool {
     standing.promotion.images.iter().any(|(_, held)| held == image)
-}
-
-/// The note that asked, as a link.
-fn asked_in(promotion: &Promotion, project_url: Option<&str>) -> Phrase {
-    let asked = &promotion.asked_in;
-    let url = project_url.map(|url| format!("{}/-/merge_requests/{}#note_{}", url.trim_end_matches('/'), asked.merge_request, asked.note));
-    Phrase::merge_request(asked.merge_request, url.as_deref())
 }

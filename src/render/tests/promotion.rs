@@ -15,8 +15,6 @@ use crate::verdict::{Looked, Service, Why, WhyKind};
 pub(super) use world::bars;
 use world::*;
 
-const MR: MergeRequestIid = MergeRequestIid(412);
-
 fn usual() -> Outside {
     Outside::usual()
 }
@@ -85,6 +83,7 @@ fn refusals_read_well() {
     check("promotion-refused-rights.md", &refused(vec![bar("CS-RIGHTS")]));
     check("promotion-refused-several.md", &refused(vec![bar("CS-TAG-MOVED"), bar("CS-NOT-STAGED"), bar("CS-FROZEN")]));
     check("promotion-could-not-check.md", &refused(vec![bar("CS-UNAVAILABLE"), bar("CS-LOCKED")]));
+    check("promotion-refused-halted.md", &refused(vec![bar("CS-HALTED"), bar("CS-LOCKED"), bar("CS-NOT-STAGED")]));
     let nothing = Scene {
         images: vec![],
         verdicts: vec![unreachable(&usual())],
@@ -93,6 +92,22 @@ fn refusals_read_well() {
         ..scene(Stage::Refused, vec![bar("CS-SIG-MISSING")])
     };
     check("promotion-refused-no-image.md", &nothing.say(&words));
+}
+
+/// A refusal names what still stands in the way once its first reason is dealt with, and nothing that would be gone or asked anyway.
+#[test]
+fn a_refusal_names_only_further_reasons_that_help() {
+    let words = words();
+    let further = |bars: Vec<Bar>| scene(Stage::Refused, bars).say(&words).contains("This stands in the way as well");
+    assert!(further(vec![bar("CS-RIGHTS"), bar("CS-NOT-STAGED")]));
+    assert!(further(vec![bar("CS-UNAVAILABLE"), bar("CS-TAG-MOVED")]));
+    assert!(!further(vec![bar("CS-HALTED"), bar("CS-NOT-STAGED"), bar("CS-FROZEN")]));
+    assert!(!further(vec![bar("CS-FROZEN"), bar("CS-LOCKED")]));
+    assert!(!further(vec![bar("CS-NOT-STAGED"), bar("CS-SECOND-PERSON")]));
+    assert!(!further(vec![bar("CS-TAG-MOVED"), bar("CS-EXPIRED")]));
+    let why = Why::new(Service::Gitlab, WhyKind::Down, "time-out");
+    let other = Bar::Unavailable { what: "what a person who approved may do".into(), why };
+    assert!(!further(vec![bar("CS-UNAVAILABLE"), other]), "it is one outage");
 }
 
 #[test]
@@ -129,7 +144,7 @@ fn of_release(events: Vec<PromotionEvent>) -> Standing {
 fn ends_read_well() {
     let words = words();
     let old = before(&usual());
-    let end = |standing: &Standing, audience| words.promotion_end(standing, Some(&old), audience);
+    let end = |standing: &Standing, audience| words.promotion_end(standing, Some(&old), audience, &links());
     let approved = PromotionEvent::Approved { by: Person { username: "lee".into(), ..person(&usual(), 2) }, note: NoteId(78) };
     let ended = |ending| PromotionEvent::Ended { ending };
     let promoted = [vec![approved], done(&usual(), 6), vec![ended(Ending::Promoted)]].concat();
@@ -141,12 +156,12 @@ fn ends_read_well() {
     check("promotion-ended-stopped.md", &end(&of_release(stopped("CS-CHANGED", 0)), Audience::Members));
     check("promotion-ended-stopped-midway.md", &end(&of_release(stopped("CS-STEP", 1)), Audience::Members));
     check("promotion-ended-stopped-midway-public.md", &end(&of_release(stopped("CS-STEP", 1)), Audience::Everyone));
-    let lapsed = vec![ended(Ending::Stopped { code: "CS-EXPIRED".into(), reason: "nobody approved it within 1h".into() })];
-    check("promotion-ended-expired.md", &words.promotion_end(&of_release(lapsed), None, Audience::Members));
+    let lapsed = vec![ended(Ending::Stopped { code: "CS-EXPIRED".into(), reason: "nobody approved it within 1 hour".into() })];
+    check("promotion-ended-expired.md", &words.promotion_end(&of_release(lapsed), None, Audience::Members, &links()));
     let failed = ended(Ending::NotConverged { reason: "the job deploy_production (502) ended as failed".into() });
     let failed = of_release([done(&usual(), 6), vec![PromotionEvent::Waiting, failed]].concat());
     check("promotion-ended-not-converged.md", &end(&failed, Audience::Members));
-    check("promotion-ended-not-converged-first.md", &words.promotion_end(&failed, None, Audience::Members));
+    check("promotion-ended-not-converged-first.md", &words.promotion_end(&failed, None, Audience::Members, &links()));
     let cancelled = of_release(vec![ended(Ending::Cancelled { by: person(&usual(), 1) })]);
     check("promotion-ended-cancelled.md", &end(&cancelled, Audience::Members));
     assert!(end(&of_release(vec![]), Audience::Members).contains("Not ended yet"));
@@ -192,10 +207,13 @@ fn a_status_reads_well() {
         status(&staging, None, open(done(&usual(), 1))),
         status(&staging, None, open([done(&usual(), 6), vec![PromotionEvent::Waiting]].concat())),
     ];
-    check("status.md", &words.environments(&all, &Looked::Absent, now()));
+    check("status.md", &words.environments(&all, &Looked::Absent, now(), &links()));
     let halted = Looked::Found(Halt { reason: "The cluster is being moved".into() });
-    check("status-halted.md", &words.environments(&all[1..2], &halted, now()));
-    assert!(words.environments(&[], &Looked::Absent, now()).contains("no environments"));
+    check("status-halted.md", &words.environments(&all[1..2], &halted, now(), &links()));
+    // From another merge request the note is not linked: that would leave "mentioned in" in its thread.
+    let elsewhere = Links::to(Some(PROJECT_URL)).from_note(Some(MergeRequestIid(413)));
+    assert!(!words.environments(&all, &Looked::Absent, now(), &elsewhere).contains("/merge_requests/"));
+    assert!(words.environments(&[], &Looked::Absent, now(), &links()).contains("no environments"));
 }
 
 fn history(outside: &Outside) -> [Arrived<'static>; 2] {
@@ -235,7 +253,9 @@ fn outputs(words: &Words, outside: &Outside, audience: Audience) -> Vec<String> 
             all.push(Scene { audience, ..Scene::of(outside, stage, weighed(vec![bar.clone(), bar])) }.say(words));
         }
     }
-    for (stage, bars) in [(Stage::Begins, vec![]), (Stage::Waits, vec![bars(outside).remove(4)])] {
+    for (stage, bars) in
+        [(Stage::Begins, vec![]), (Stage::Waits, vec![bars(outside).into_iter().find(|bar| bar.code() == "CS-SECOND-PERSON").unwrap()])]
+    {
         all.push(Scene { audience, ..Scene::of(outside, stage, weighed(bars)) }.say(words));
     }
     let old = before(outside);
@@ -248,13 +268,13 @@ fn outputs(words: &Words, outside: &Outside, audience: Audience) -> Vec<String> 
         Ending::Cancelled { by: person(outside, 2) },
     ] {
         let ended = with([done(outside, 3), vec![PromotionEvent::Ended { ending }]].concat());
-        all.push(words.promotion_end(&ended, Some(&old), audience));
+        all.push(words.promotion_end(&ended, Some(&old), audience, &links()));
     }
     let open = with(vec![]);
     let environment = production(outside);
     let status = EnvironmentStatus { environment: &environment, runs: Some(old.clone()), open: Some(open.clone()) };
-    all.push(words.environments(&[status], &Looked::Found(Halt { reason: outside.title.clone() }), now()));
-    all.push(words.drift(&bars(outside)[15], &old));
+    all.push(words.environments(&[status], &Looked::Found(Halt { reason: outside.title.clone() }), now(), &links()));
+    all.push(words.drift(&bars(outside).into_iter().rfind(|bar| bar.code() == "CS-DRIFT").unwrap(), &old));
     all.push(words.promotion_answer(&PromotionAnswer::NoEnvironment { name: &outside.title, known: vec![&outside.found] }));
     all.push(words.promotion_answer(&PromotionAnswer::Approved { standing: &open, by: &person(outside, 2) }));
     let arrived = history(outside);
@@ -303,7 +323,7 @@ fn every_refusal_says_what_did_not_happen_and_what_runs() {
     let words = words();
     for bar in bars(&usual()) {
         let output = scene(Stage::Refused, vec![bar]).say(&words);
-        assert!(output.contains("Nothing was promoted. `production` still runs `v1.8.1`"), "{output}");
+        assert!(output.contains("Nothing was promoted. `production` still runs [`v1.8.1`]("), "{output}");
     }
 }
 

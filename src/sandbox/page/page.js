@@ -35,7 +35,14 @@ const pill = (status) => element("span", { class: "pill " + status }, status);
 
 /** GitLab's pages are not part of the demo: a link leads to the same thing on this page, or nowhere. */
 function here(link) {
-  const kinds = [[/\/-\/pipelines\/(\d+)$/, "pipeline-"], [/\/-\/jobs\/(\d+)$/, "job-"], [/\/-\/merge_requests\/\d+$/, "mr-title"], [/\/-\/releases\/([^/]+)$/, "release-"]];
+  const kinds = [
+    [/\/-\/pipelines\/(\d+)$/, "pipeline-"],
+    [/\/-\/jobs\/(\d+)$/, "job-"],
+    [/\/-\/merge_requests\/\d+$/, "mr-title"],
+    [/\/-\/merge_requests\/\d+#note_(\d+)$/, "note-"],
+    [/\/-\/environments\?search=(\w+)$/, "env-"],
+    [/\/-\/releases\/([^/]+)$/, "release-"],
+  ];
   link.title = "in GitLab: " + link.href;
   const kind = kinds.find(([pattern]) => pattern.test(link.href));
   if (kind) link.href = "#" + kind[1] + (kind[0].exec(link.href)[1] || "");

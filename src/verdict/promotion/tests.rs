@@ -247,7 +247,7 @@ fn each_refusal_has_its_values() {
     assert_eq!(one(|f| f.held_by = Some(holder())), Bar::Locked { environment: production(), holder: holder() });
     assert_eq!(one(|f| f.requested_at = at("13:46")), Bar::Expired { asked_at: at("13:46") });
     assert_eq!(one(|f| f.changed = vec!["the tag moved".into()]), Bar::Changed { what: "the tag moved".into() });
-    let not_staged = Bar::NotStaged { digest: image_digest(), environment: production(), after: staging() };
+    let not_staged = Bar::NotStaged { digest: image_digest(), environment: production(), after: staging(), release: Some("v1.8.2".into()) };
     assert_eq!(one(|f| f.staged = vec![Looked::Absent]), not_staged);
     assert_eq!(one(|f| f.staged = vec![Looked::Unreachable(outage())]), unavailable("what was promoted to staging"));
     assert_eq!(one(|f| f.environment.actions.clear()), Bar::NoAction { environment: production() });

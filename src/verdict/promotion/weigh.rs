@@ -7,7 +7,7 @@ use crate::model::environment::Freeze;
 use crate::model::gitlab::UserId;
 use crate::model::promotion::{COMMAND_AGE, Person};
 use crate::model::{EnvironmentName, PinnedImage};
-use crate::verdict::{Service, WhyKind};
+use crate::verdict::{About, Service, WhyKind};
 
 /// Decides. Every bar is found, not only the first.
 ///
@@ -139,7 +139,14 @@ fn staged(facts: &PromotionFacts) -> Vec<Bar> {
             Some(Looked::Found(_)) => None,
             Some(Looked::Unreachable(why)) => Some(unavailable(&format!("what was promoted to {after}"), why)),
             // A look that was not made found nothing.
-            Some(Looked::Absent) | None => Some(Bar::NotStaged { digest, environment: name(facts), after: after.clone() }),
+            Some(Looked::Absent) | None => {
+                let release = match &verdict.subject.question.about {
+                    About::Release { tag } => Some(tag.clone()),
+                    About::Image { tag, .. } => tag.clone(),
+                    About::Pipeline { .. } => None,
+                };
+                Some(Bar::NotStaged { digest, environment: name(facts), after: after.clone(), release })
+            }
         }
     };
     facts.verdicts.iter().filter_map(bar).collect()

@@ -40,19 +40,23 @@ async fn a_write_whose_answer_was_lost_is_found_done_by_the_next_run() {
 /// Staging plays the deploy job of the release pipeline.
 const PLAYS: &str = "actions = [{ action = \"play-job\", job = \"deploy_production\", variable = \"IMAGE\" }]";
 
-/// The deploy job of the release, and whether it was started.
-fn deploy_job(world: &World) -> (JobId, CiStatus) {
+/// The deploy job of a release, and whether it was started.
+fn deploy_job_of(world: &World, release: &str) -> (JobId, CiStatus) {
     let gitlab = world.gitlab.world();
-    let pipeline = gitlab.pipelines.values().rev().find(|held| held.git_ref == GitRef::Tag(TAG.into())).unwrap().id;
+    let pipeline = gitlab.pipelines.values().rev().find(|held| held.git_ref == GitRef::Tag(release.into())).unwrap().id;
     let job = gitlab.job_named(pipeline, "deploy_production");
     (job, gitlab.job(job).status)
 }
 
 /// Rita asks for staging, and the deploy job is started.
 async fn deploying(world: &World) -> (NoteId, JobId) {
-    let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
-    until("the job is started", || (deploy_job(world).1 == CiStatus::Pending).then_some(())).await;
-    (asked, deploy_job(world).0)
+    deploying_release(world, TAG).await
+}
+
+async fn deploying_release(world: &World, release: &str) -> (NoteId, JobId) {
+    let asked = world.says_as(world.rita, &format!("/countersign promote staging {release}"));
+    until("the job is started", || (deploy_job_of(world, release).1 == CiStatus::Pending).then_some(())).await;
+    (asked, deploy_job_of(world, release).0)
 }
 
 /// How often something was asked of GitLab by the bot.
@@ -96,6 +100,27 @@ async fn a_deploy_job_that_fails_is_told_as_not_converged() {
     assert!(told.contains("not converged"), "{told}");
     assert!(open(&world).await.is_empty());
     refused(&world, world.rita, "/countersign promote production v1.8.2", "CS-").await;
+}
+
+/// The tag was moved by the bot, and its thread says that it did not arrive: nobody else is to be looked for.
+#[tokio::test]
+async fn what_a_promotion_that_did_not_converge_left_is_no_drift() {
+    let retags_and_plays = PLAYS.replace("[{", "[{ action = \"retag\", tag = \"staging\" }, {");
+    let (world, _) = released(setup_with(&retags_and_plays, PRODUCTION).rechecks()).await;
+    let (arrived, job) = deploying(&world).await;
+    world.gitlab.world().finish_job(job, JobEnd::success());
+    closes(&world, arrived, "white_check_mark").await;
+    let commit = world.gitlab.world().push_commit(world.project, "main", world.rita, "Faster");
+    let second = stories::release_on(&world, "v1.9.0", &commit).await;
+    let (failed, job) = deploying_release(&world, "v1.9.0").await;
+    world.gitlab.world().finish_job(job, JobEnd::failed());
+    closes(&world, failed, "x").await;
+    world.settled().await;
+    assert_eq!(world.registry.tagged(IMAGE, "staging"), Some(second));
+    assert!(!world.replies(arrived).iter().any(|reply| reply.contains("CS-DRIFT")), "{:#?}", world.replies(arrived));
+    // Somebody else's hand is told still.
+    world.registry.push_image(IMAGE, "staging", "somebody else's");
+    world.replied(arrived, "CS-DRIFT").await;
 }
 
 #[tokio::test]

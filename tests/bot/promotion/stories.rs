@@ -152,7 +152,7 @@ async fn a_deployment_past_the_bot_is_told_as_drift() {
 }
 
 /// A release of another commit.
-async fn release_on(world: &World, tag: &str, commit: &CommitSha) -> Digest {
+pub async fn release_on(world: &World, tag: &str, commit: &CommitSha) -> Digest {
     let (pipeline, job) = world.push_tag_on(tag, commit);
     world.gitlab.world().run_job(job, None);
     let digest = world.registry.push_image(IMAGE, tag, tag);

@@ -62,17 +62,27 @@ pub async fn summary(shop: &Shop) -> Told {
     Ok(format!("$ countersign inspect {image} --key promoter.pub --require vsa\n\n{text}"))
 }
 
-pub async fn next(shop: &Shop) -> Told {
-    let (_, digest) = shop.release_next(NEXT).map_err(|fault| fault.to_string())?;
+pub async fn fails(shop: &Shop) -> Told {
+    shop.release_next(NEXT).map_err(|fault| fault.to_string())?;
     shop.publish(NEXT);
     until("the new release passed", || shop.status(NEXT).filter(|(state, _)| *state == "success")).await?;
     let asked = asks(shop, shop.dana, &format!("/countersign promote staging {NEXT}"))?;
     let staged = arrives(shop, asked, ("staging", NEXT)).await?;
-    let promoted = to_production(shop, &format!("/countersign promote production {NEXT}"), NEXT).await?;
-    if shop.registry.tagged(IMAGE, "production") != Some(digest) {
+    shop.fail_next_deployment();
+    let asked = approved(shop, &format!("/countersign promote production {NEXT}")).await?.0;
+    closes(shop, asked, "x").await?;
+    let end = shop.replies_to(asked).last().map(|end| unfolded(end)).filter(|end| end.contains("Not converged"));
+    let runs = shop.runs("production").is_some_and(|runs| runs.release == RELEASE);
+    let end = end.filter(|_| runs).ok_or("the failed deployment is not told as one")?;
+    Ok(format!("{staged}\n\n{end}"))
+}
+
+pub async fn again(shop: &Shop) -> Told {
+    let told = to_production(shop, &format!("/countersign promote production {NEXT}"), NEXT).await?;
+    if shop.registry.tagged(IMAGE, "production") != shop.registry.tagged(IMAGE, NEXT) {
         return Err("production does not run what was built".into());
     }
-    Ok(format!("{staged}\n\n{promoted}"))
+    Ok(told)
 }
 
 pub async fn drift(shop: &Shop) -> Told {
@@ -125,14 +135,20 @@ async fn refused(shop: &Shop, (who, words): (UserId, &str), code: &str) -> Told 
     if tags(shop) == before { Ok(unfolded(&reply)) } else { Err("what was refused was done".into()) }
 }
 
-/// Rita asks for production, where a second person must agree: Otto does.
-async fn to_production(shop: &Shop, words: &str, release: &str) -> Told {
+/// Rita asks for production, where a second person must agree: Otto does. What was answered first.
+async fn approved(shop: &Shop, words: &str) -> Result<(NoteId, String), String> {
     let asked = asks(shop, shop.rita, words)?;
     let waits = until("it waits for an approval", || shop.reply_to(asked).filter(|_| shop.reactions(asked).len() > 1)).await?;
     if shop.reactions(asked).iter().any(|name| CLOSING.contains(&name.as_str())) {
         return Err(format!("it did not wait for an approval:\n{waits}"));
     }
     shop.answer_as(shop.otto, asked, "/countersign approve").ok_or("GitLab stored no comment")?;
+    Ok((asked, waits))
+}
+
+/// The same up to its end, which must be a good one.
+async fn to_production(shop: &Shop, words: &str, release: &str) -> Told {
+    let (asked, waits) = approved(shop, words).await?;
     let end = arrives(shop, asked, ("production", release)).await?;
     Ok(format!("{}\n\n{end}", unfolded(&waits)))
 }

@@ -6,12 +6,12 @@ use crate::model::environment::{Allow, Environment};
 use crate::model::gitlab::{DeploymentId, MergeRequestIid};
 use crate::verdict::promotion::{Right, RightRule};
 
-type Objects = Vec<(&'static str, Value)>;
+pub(super) type Objects = Vec<(&'static str, Value)>;
 
-const ANA: UserId = UserId(5);
-const RULE: &str = "GET /projects/7/protected_environments/production";
+pub(super) const ANA: UserId = UserId(5);
+pub(super) const RULE: &str = "GET /projects/7/protected_environments/production";
 
-fn account(state: &str, bot: bool) -> (&'static str, Value) {
+pub(super) fn account(state: &str, bot: bool) -> (&'static str, Value) {
     ("GET /users/5", json!({"id": 5, "username": "ana", "name": "Ana", "state": state, "locked": false, "bot": bot}))
 }
 
@@ -23,32 +23,38 @@ fn membership(id: u64, level: u64) -> Value {
     member
 }
 
-fn in_project(level: u64) -> (&'static str, Value) {
+pub(super) fn in_project(level: u64) -> (&'static str, Value) {
     ("GET /projects/7/members/all/5", membership(5, level))
 }
 
-fn rule(rows: Value) -> (&'static str, Value) {
+pub(super) fn rule(rows: Value) -> (&'static str, Value) {
     (RULE, json!({"name": "production", "deploy_access_levels": rows, "required_approval_count": 0, "approval_rules": []}))
 }
 
-fn row(level: Option<u64>, user: Option<u64>, group: Option<u64>, inherited: u64) -> Value {
+pub(super) fn row(level: Option<u64>, user: Option<u64>, group: Option<u64>, inherited: u64) -> Value {
     json!({"id": 1, "access_level": level, "access_level_description": "Releasers", "user_id": user, "group_id": group,
         "group_inheritance_type": inherited})
 }
 
-fn production(allow: Allow) -> Environment {
+pub(super) fn production(allow: Allow) -> Environment {
     Environment { allow, ..Environment::named("production") }
 }
 
+/// Where every look at somebody's right also looks: an environment that GitLab does not have, so that no rule of a group holds, and
+/// our own account.
+fn beside() -> Objects {
+    vec![("GET /projects/7/environments", json!([])), ("GET /user", user(99))]
+}
+
 async fn right_under(allow: Allow, objects: Objects) -> Looked<Right> {
-    world(objects).await.1.right(P, ANA, &production(allow)).await
+    world([objects, beside()].concat()).await.1.right(P, ANA, &production(allow)).await
 }
 
 async fn right(objects: Objects) -> Looked<Right> {
     right_under(Allow::default(), objects).await
 }
 
-fn may(looked: &Looked<Right>) -> Option<bool> {
+pub(super) fn may(looked: &Looked<Right>) -> Option<bool> {
     looked.found().map(|right| right.may_deploy)
 }
 
@@ -117,8 +123,14 @@ async fn gitlabs_own_rule_decides_where_there_is_one() {
 
 #[tokio::test]
 async fn what_cannot_be_looked_at_is_no_right_and_no_absence() {
-    let objects = || vec![account("active", false), in_project(40), rule(json!([row(None, None, Some(9), 0)]))];
-    let paths = ["/users/5", "/projects/7/members/all/5", "/projects/7/protected_environments/production", "/groups/9/members/5"];
+    let objects = || [vec![account("active", false), in_project(40), rule(json!([row(None, None, Some(9), 0)]))], beside()].concat();
+    let paths = [
+        "/users/5",
+        "/projects/7/environments",
+        "/projects/7/members/all/5",
+        "/projects/7/protected_environments/production",
+        "/groups/9/members/5",
+    ];
     for path in paths {
         for (status, expected) in [(401, WhyKind::Refused), (403, WhyKind::Refused), (429, WhyKind::Limited), (502, WhyKind::Down)] {
             let objects = objects();
@@ -193,17 +205,40 @@ async fn a_refusal_says_how_many_people_may_where_one_page_tells() {
     gone["state"] = json!("blocked");
     let mut bot = membership(14, 40);
     bot["username"] = json!("project_7_bot_1f");
-    let members = json!([membership(5, 30), membership(11, 40), membership(11, 40), membership(12, 50), gone, bot]);
+    // 15: a service account, which a listing shows as it shows people; 99: the account that we run under.
+    let members = json!([
+        membership(5, 30),
+        membership(11, 40),
+        membership(11, 40),
+        membership(12, 50),
+        membership(15, 50),
+        gone,
+        bot,
+        membership(99, 50)
+    ]);
     let listing = ("GET /projects/7/members/all", members);
-    let found = right(vec![account("active", false), in_project(30), listing.clone()]).await;
+    let people = |bots: &[u64]| -> Objects {
+        let account = |id: u64| json!({"id": id, "state": "active", "locked": false, "bot": bots.contains(&id)});
+        let what = |id: u64| -> &'static str { Box::leak(format!("GET /users/{id}").into_boxed_str()) };
+        [11, 12, 15, 21, 22, 99].map(|id| (what(id), account(id))).to_vec()
+    };
+    let asks = || [vec![account("active", false), in_project(30)], people(&[15])].concat();
+    let found = right([asks(), vec![listing.clone()]].concat()).await;
     assert_eq!(found.found().unwrap().people, Some(2));
+    // Only machines are left.
+    let found = right([vec![account("active", false), in_project(30), listing.clone()], people(&[11, 12, 15])].concat()).await;
+    assert_eq!(found.found().unwrap().people, Some(0));
 
     let rows = json!([row(Some(50), None, None, 0), row(None, Some(21), None, 0), row(None, None, Some(9), 1)]);
     let group = ("GET /groups/9/members/all", json!([membership(12, 30), membership(22, 30)]));
-    let objects = vec![account("active", false), in_project(30), listing, rule(rows), group];
+    let objects = [asks(), vec![listing.clone(), rule(rows.clone()), group.clone()]].concat();
     let found = right(objects.clone()).await;
     assert_eq!(found.found().map(|right| (right.may_deploy, right.people)), Some((false, Some(3))));
     assert_eq!(found.found().unwrap().who, "the role Owner or Releasers or group Releasers");
+    // A bot that the rule names deploys, and is nobody to ask.
+    let objects_with_bot = [vec![account("active", false), in_project(30), listing, rule(rows), group], people(&[15, 21])].concat();
+    let found = right(objects_with_bot).await;
+    assert_eq!(found.found().map(|right| (right.who.as_str(), right.people)), Some(("the role Owner or group Releasers", Some(2))));
 
     // Not known is not none.
     let found = right(objects.into_iter().filter(|(what, _)| !what.starts_with("GET /groups")).collect()).await;

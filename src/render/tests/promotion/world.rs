@@ -11,6 +11,9 @@ use crate::render::*;
 use crate::verdict::promotion::*;
 use crate::verdict::{Looked, Problem, Service, Verdict, Why, WhyKind};
 
+/// The merge request that asks.
+pub const MR: MergeRequestIid = MergeRequestIid(412);
+
 pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
@@ -173,6 +176,8 @@ pub fn bars(outside: &Outside) -> Vec<Bar> {
         rights("the role Maintainer in group shop/release-managers", Some(4)),
         rights("the role Maintainer", Some(1)),
         rights("group shop/release-managers or Lee Park", None),
+        rights("the role Developer and also group shop/release-managers or Lee Park", Some(12)),
+        rights("the role Maintainer in group shop/release-managers", Some(0)),
         rights("nobody", None),
         Bar::SecondPerson { environment: environment(), who: "the role Maintainer".into() },
         Bar::Halted { reason: outside.title.clone() },
@@ -181,7 +186,12 @@ pub fn bars(outside: &Outside) -> Vec<Bar> {
         Bar::Locked { environment: environment(), holder },
         Bar::Expired { asked_at: at("2026-05-04T14:40:00Z") },
         Bar::Changed { what: "the release tag names another commit".into() },
-        Bar::NotStaged { digest: digest(), environment: environment(), after: EnvironmentName("staging".into()) },
+        Bar::NotStaged {
+            digest: digest(),
+            environment: environment(),
+            after: EnvironmentName("staging".into()),
+            release: Some(outside.tag.clone()),
+        },
         Bar::NoAction { environment: environment() },
         Bar::Step {
             action: "copy".into(),
@@ -191,11 +201,17 @@ pub fn bars(outside: &Outside) -> Vec<Bar> {
         Bar::Drift { environment: environment(), found: other_digest().to_string(), expected: digest(), at: now() },
         Bar::Drift { environment: environment(), found: format!("{} at commit ffeeddcc", outside.found), expected: digest(), at: now() },
         unavailable(Service::Gitlab, WhyKind::Down, "what the person who asked may do"),
+        unavailable(Service::Gitlab, WhyKind::Refused, "what the person who asked may do"),
         unavailable(Service::Registry, WhyKind::Refused, "image api"),
         unavailable(Service::Store, WhyKind::Unreadable, "what was promoted to staging"),
         Bar::Image { image: PinnedImage { repository: image().repository, digest: other_digest() }, problem: Box::new(moved) },
         Bar::NoImage { name: "api".into(), problem: Box::new(missing) },
     ]
+}
+
+/// Where the things of the project are found, from a note on the merge request that asked.
+pub fn links() -> Links {
+    Links::to(Some(PROJECT_URL)).from_note(Some(MR))
 }
 
 pub fn weighed(bars: Vec<Bar>) -> Weighed {
@@ -254,6 +270,7 @@ impl Scene {
             last_there: self.last_there,
             now: now(),
             audience: self.audience,
+            links: &links(),
         })
     }
 }

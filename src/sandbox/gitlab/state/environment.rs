@@ -80,6 +80,23 @@ impl World {
         self.project_mut(project).protected_environments.push(rule);
     }
 
+    /// Only these may deploy to environments of this tier in projects below a group. Takes the place of an earlier rule.
+    pub fn protect_tier(&mut self, group: &str, tier: &str, deploy: Vec<Grant>) {
+        let id = self.group(group);
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.protected_tiers.retain(|rule| rule.name != tier);
+            group.protected_tiers.push(ProtectedEnvironment { name: tier.into(), deploy, required_approvals: 0 });
+        }
+    }
+
+    /// The rules of groups above a project for one of its environments.
+    pub fn rules_above(&self, project: ProjectId, environment: &str) -> impl Iterator<Item = &ProtectedEnvironment> {
+        let held = self.project(project);
+        let tier = held.environments.values().find(|held| held.name == environment).map(Environment::tier);
+        let groups = self.groups_above(held.group);
+        groups.flat_map(|group| &group.protected_tiers).filter(move |rule| tier == Some(rule.name.as_str()))
+    }
+
     pub fn unprotect_environment(&mut self, project: ProjectId, name: &str) {
         self.project_mut(project).protected_environments.retain(|rule| rule.name != name);
     }

@@ -80,6 +80,8 @@ pub struct Group {
     pub full_path: String,
     pub parent: Option<u64>,
     pub members: BTreeMap<UserId, Membership>,
+    /// Rules for every environment of a tier in every project below; their name is the tier.
+    pub protected_tiers: Vec<super::ProtectedEnvironment>,
 }
 
 /// What one user may do in a group or project.
@@ -182,7 +184,7 @@ impl World {
         }
         let parent = full_path.rsplit_once('/').map(|(above, _)| self.group(above));
         let id = self.next_id();
-        self.groups.insert(id, Group { id, full_path: full_path.into(), parent, members: BTreeMap::new() });
+        self.groups.insert(id, Group { id, full_path: full_path.into(), parent, members: BTreeMap::new(), protected_tiers: vec![] });
         id
     }
 

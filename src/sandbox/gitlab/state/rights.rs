@@ -96,12 +96,22 @@ impl World {
         rules.peek().is_none() || rules.any(|grants| self.granted(project, user, grants))
     }
 
-    /// Whether a user may deploy to an environment: a Developer, and where it is protected one whom the rule names.
+    /// Whether a user may deploy to an environment: a Developer, and where it is protected one whom every rule names, the project's
+    /// and those of the groups above.
     pub fn may_deploy(&self, project: ProjectId, user: UserId, environment: &str) -> bool {
-        let rule = self.project(project).protected_environments.iter().find(|rule| rule.name == environment);
-        match rule {
-            Some(rule) => self.granted(project, user, &rule.deploy),
+        let own = self.project(project).protected_environments.iter().filter(|rule| rule.name == environment);
+        let mut rules = own.chain(self.rules_above(project, environment)).peekable();
+        match rules.peek() {
+            Some(_) => rules.all(|rule| self.granted(project, user, &rule.deploy)),
             None => self.level(project, user) >= Level::Developer,
         }
+    }
+
+    /// Whether somebody is shown the rules of a group: its maintainers, and whoever sees the group is told that it is there.
+    pub fn sees_group_rules(&self, group: u64, user: UserId) -> Result<(), Refused> {
+        self.sees_group_members(group, user)?;
+        let maintains = |member: &super::Membership| member.level >= Level::Maintainer;
+        let may = self.user(user).admin || self.group_membership(group, user, true).is_some_and(maintains);
+        if may { Ok(()) } else { Err(Refused::Forbidden("")) }
     }
 }

@@ -1,4 +1,4 @@
-//! The members of groups.
+//! The members of groups, and their rules for environments.
 
 use crate::model::gitlab::UserId;
 use crate::sandbox::gitlab::http::answer::{Answer, Reply};
@@ -17,6 +17,17 @@ fn group(ask: &Ask, world: &World) -> Result<u64, Refused> {
 fn listed(ask: &Ask, world: &World, inherited: bool) -> Answer {
     let group = group(ask, world)?;
     ask.page(world, world.users.keys().filter_map(|user| present::group_member(world, group, *user, inherited)).collect())
+}
+
+/// The rules for environments by tier. A Community Edition has no such route, whoever asks.
+pub fn protected_environments(ask: &Ask, world: &mut World) -> Answer {
+    let me = ask.me()?;
+    if !world.switches.enterprise {
+        return Err(NOTHING);
+    }
+    let held = world.find_group(ask.part("group")).ok_or(Refused::NotFound("Group"))?;
+    world.sees_group_rules(held.id, me)?;
+    ask.page(world, held.protected_tiers.iter().map(|rule| present::protected_environment(world, rule)).collect())
 }
 
 pub fn members(ask: &Ask, world: &mut World) -> Answer {

@@ -41,6 +41,7 @@ pub fn all() -> Router<Arc<Shared>> {
         .route("/groups/{group}/members", get(on(groups::members)))
         .route("/groups/{group}/members/all", get(on(groups::members_of_all)))
         .route("/groups/{group}/members/{user}", get(on(groups::member)))
+        .route("/groups/{group}/protected_environments", get(on(groups::protected_environments)))
         .route("/groups/{group}/members/all/{user}", get(on(groups::member_of_all)))
         .nest("/projects/{id}", project())
 }
