@@ -4,7 +4,7 @@
 
 use super::facts::{About, DigestFile, Facts, Looked, MergeRequestFacts, Question, Sighting, SigningJob, TagLook, TagRole};
 use super::promotion::{PromotionFacts, Right, RightRule};
-use super::{Demand, Platforms, Policy, Service, TrustedRunner, Verdict, Why, WhyKind};
+use super::{Demand, Fresh, Platforms, Policy, Service, TrustedRunner, Why, WhyKind};
 use crate::model::attestation::{
     Attested, AttestedAt, BaseImage, BaseToldBy, ImageUsed, PredicateType, PreviousBase, Provenance, RunnerClaim, Source,
 };
@@ -158,7 +158,7 @@ pub fn good_facts_about(image: &PinnedImage) -> Facts {
 }
 
 /// A promotion to a production that is only observed, of an image that staging never saw.
-pub fn observed_promotion(verdict: Verdict) -> PromotionFacts {
+pub fn observed_promotion(verdict: Fresh) -> PromotionFacts {
     let mut environment = Environment::named("production");
     environment.after = Some(EnvironmentName("staging".into()));
     environment.actions = vec![Action::Attest];

@@ -12,7 +12,7 @@ use crate::model::{Digest, Timestamp};
 use crate::render::{NotFound, Preview, PromotionAnswer, Stage};
 use crate::store::ledger::OpenedAs;
 use crate::verdict::promotion::{Bar, Holder, Weighed, rule_digest};
-use crate::verdict::{About, Looked, Service, Why, WhyKind};
+use crate::verdict::{About, Looked, Service, Verdict, Why, WhyKind};
 
 /// Commits between what runs and what would run that are shown.
 const COMMITS_MAX: usize = 20;
@@ -142,6 +142,7 @@ impl Bot {
             }
             (Some(_) | None, _) => Looked::Absent,
         };
+        let verdicts: Vec<Verdict> = decided.facts.verdicts.iter().cloned().map(Verdict::from).collect();
         let preview = Preview {
             stage,
             direction: case.direction,
@@ -150,7 +151,7 @@ impl Bot {
             release: &found.release,
             commit,
             images: &images,
-            verdicts: &decided.facts.verdicts,
+            verdicts: &verdicts,
             runs: runs.first(),
             between: &between,
             weighed: &decided.weighed,

@@ -9,7 +9,7 @@ use crate::model::project::WatchedImage;
 use crate::model::promotion::{Act, AskedIn, Direction, Left, Person, PromotionId, Standing};
 use crate::model::{Digest, PinnedImage, Timestamp};
 use crate::verdict::promotion::{Bar, Holder, PromotionFacts, Right, Staged, Weighed, clear, rule_digest, weigh};
-use crate::verdict::{About, AskingJob, Clearance, Looked, PipelineFault, Problem, Question, Rank, Verdict};
+use crate::verdict::{About, AskingJob, Clearance, Fresh, Looked, PipelineFault, Problem, Question, Rank};
 
 /// Promotions to an environment that are searched for one that put a digest there: those of years.
 const BACK: usize = 200;
@@ -66,13 +66,13 @@ impl Decided {
 
     /// Every image, with its short name; `None` unless each is known.
     pub fn images(&self) -> Option<Vec<(String, PinnedImage)>> {
-        let named = |verdict: &Verdict| Some((verdict.subject.question.image.name.clone(), verdict.image.clone()?));
+        let named = |verdict: &Fresh| Some((verdict.subject.question.image.name.clone(), verdict.image.clone()?));
         self.facts.verdicts.iter().map(named).collect()
     }
 
     /// The commit and the release pipeline, which all images share.
     pub fn origin(&self) -> Option<(CommitSha, PipelineId)> {
-        let of = |verdict: &Verdict| Some((verdict.subject.commit.as_ref()?.sha.clone(), verdict.subject.pipeline.as_ref()?.id));
+        let of = |verdict: &Fresh| Some((verdict.subject.commit.as_ref()?.sha.clone(), verdict.subject.pipeline.as_ref()?.id));
         let first = of(self.facts.verdicts.first()?)?;
         self.facts.verdicts.iter().all(|verdict| of(verdict).as_ref() == Some(&first)).then_some(first)
     }
@@ -109,9 +109,9 @@ impl Bot {
         let (mut verdicts, mut ids) = (vec![], vec![]);
         for (image, about) in &case.images {
             let question = Question { project: rule.watched.clone(), image: image.clone(), about: about.clone(), asking_job };
-            let judged = self.verify(&question, &rule.policy).await?;
-            ids.push(judged.id);
-            verdicts.push(judged.verdict);
+            let (id, verdict) = self.judged(&question, &rule.policy).await?;
+            ids.push(id);
+            verdicts.push(verdict);
         }
         let changed = self.changed(rule, case, &verdicts).await?;
         let staged = self.staged(case, &verdicts).await?;
@@ -188,7 +188,7 @@ impl Bot {
     }
 
     /// Since when each image is where it must have been before; in the order of the verdicts.
-    async fn staged(&self, case: &Case<'_>, verdicts: &[Verdict]) -> Result<Vec<Looked<Staged>>, Stopped> {
+    async fn staged(&self, case: &Case<'_>, verdicts: &[Fresh]) -> Result<Vec<Looked<Staged>>, Stopped> {
         let Some(before) = &case.environment.after else { return Ok(vec![]) };
         let promotions = self.ledger.promotions_to(case.project, before, BACK).await?;
         let arrived = |image: &PinnedImage| {
@@ -201,7 +201,7 @@ impl Bot {
 
     /// What is not as it was when the command was accepted (SR-09). The note is read again: an edited or deleted one asks for
     /// nothing any more.
-    async fn changed(&self, rule: &Rule, case: &Case<'_>, verdicts: &[Verdict]) -> Result<Vec<String>, Stopped> {
+    async fn changed(&self, rule: &Rule, case: &Case<'_>, verdicts: &[Fresh]) -> Result<Vec<String>, Stopped> {
         let Some(Standing { promotion, .. }) = case.accepted else { return Ok(vec![]) };
         let mut changed = vec![];
         let AskedIn { merge_request, note, words, .. } = &promotion.asked_in;
