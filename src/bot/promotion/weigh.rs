@@ -11,9 +11,6 @@ use crate::model::{Digest, PinnedImage, Timestamp};
 use crate::verdict::promotion::{Bar, Holder, PromotionFacts, Right, Staged, Weighed, clear, rule_digest, weigh};
 use crate::verdict::{About, AskingJob, Clearance, Fresh, Looked, PipelineFault, Problem, Question, Rank};
 
-/// Promotions to an environment that are searched for one that put a digest there: those of years.
-const BACK: usize = 200;
-
 /// What is decided on: a command, or the promotion that it became.
 pub(in crate::bot) struct Case<'a> {
     pub project: &'a ProjectKey,
@@ -190,13 +187,16 @@ impl Bot {
     /// Since when each image is where it must have been before; in the order of the verdicts.
     async fn staged(&self, case: &Case<'_>, verdicts: &[Fresh]) -> Result<Vec<Looked<Staged>>, Stopped> {
         let Some(before) = &case.environment.after else { return Ok(vec![]) };
-        let promotions = self.ledger.promotions_to(case.project, before, BACK).await?;
-        let arrived = |image: &PinnedImage| {
-            let holds = |standing: &&Standing| standing.promotion.images.iter().any(|(_, held)| held == image);
-            let at = |standing: &Standing| Some(Staged { at: standing.promoted_at()?, promotion: standing.promotion.id.clone() });
-            promotions.iter().filter(holds).find_map(at).map_or(Looked::Absent, Looked::Found)
-        };
-        Ok(verdicts.iter().map(|verdict| verdict.image.as_ref().map_or(Looked::Absent, arrived)).collect())
+        let mut staged = vec![];
+        for verdict in verdicts {
+            let arrived = match &verdict.image {
+                Some(image) => self.ledger.arrival_of(case.project, before, image).await?,
+                None => None,
+            };
+            let at = |standing: Standing| Some(Staged { at: standing.promoted_at()?, promotion: standing.promotion.id });
+            staged.push(arrived.and_then(at).map_or(Looked::Absent, Looked::Found));
+        }
+        Ok(staged)
     }
 
     /// What is not as it was when the command was accepted (SR-09). The note is read again: an edited or deleted one asks for
