@@ -22,7 +22,7 @@ use crate::model::{Digest, Environment, EnvironmentName, Timestamp};
 use crate::render::{Audience, Links, Words};
 use crate::store::ledger::{Ledger, LedgerError};
 use crate::verdict::promotion::rule_digest;
-use crate::verdict::{About, Facts, Looked, Outcome, Policy, Question, Verdict, Why, judge, judge_no_image};
+use crate::verdict::{About, Facts, Fresh, Looked, Outcome, Policy, Question, Verdict, Why, judge, judge_no_image};
 
 /// A project with what is demanded of it.
 #[derive(Debug, Clone)]
@@ -151,6 +151,12 @@ impl Bot {
 
     /// Collects, judges and records. The one way to a verdict: hooks, chat, API and CLI all come through here.
     pub async fn verify(&self, question: &Question, policy: &Policy) -> Result<Judged, LedgerError> {
+        let (id, fresh) = self.judged(question, policy).await?;
+        Ok(Judged { id, verdict: fresh.into() })
+    }
+
+    /// The same, for whoever promotes by it.
+    async fn judged(&self, question: &Question, policy: &Policy) -> Result<(uuid::Uuid, Fresh), LedgerError> {
         // The largest future of all: on the heap, so that every one which holds it stays small.
         let facts = Box::pin(self.looks.collect(question, Timestamp::now(), self)).await;
         let verdict = judge(&facts, policy);
@@ -159,7 +165,7 @@ impl Bot {
         if let (Some(project), Some(sighting)) = (facts.project.found(), verdict.sighting()) {
             self.ledger.record_sighting(&project.key, &question.image.repository, &sighting).await?;
         }
-        Ok(Judged { id, verdict })
+        Ok((id, verdict))
     }
 
     /// The verdict about a registry tag that names no image, or of which nobody can say what it names: there is nothing more to look

@@ -22,8 +22,9 @@
 //! Invariants:
 //! - A look has three answers ([`verdict::Looked`]); an outage is never absence, and nothing found never passes.
 //! - A delivery yields ids only ([`event::Hint`]); what happened is read back from the configured GitLab.
-//! - Only [`verdict::judge`] makes a verdict. Only a passed verdict makes a [`verdict::Clearance`], and [`verdict::promotion::clear`]
-//!   where no bar is left; what an observed environment lets pass is marked in it, and never attested.
+//! - Only [`verdict::judge`] makes a [`verdict::Fresh`] verdict. Only one that passed makes a [`verdict::Clearance`], and
+//!   [`verdict::promotion::clear`] where no bar is left; a verdict that is remembered makes none. What an observed
+//!   environment lets pass is marked in it, and never attested.
 //! - Intent is in the ledger before an effect, its outcome after it.
 
 pub mod bot;

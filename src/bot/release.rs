@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Bot, Handled, Judged, Rule, Stopped};
 use crate::effects::{Done, Effect, StatusState};
 use crate::model::gitlab::{MergeRequestIid, Pipeline, ProjectKey};
+use crate::model::promotion::Standing;
 use crate::render::Arrived;
 use crate::verdict::{About, Outcome, PipelineFault, Problem, Question, Verdict};
 
@@ -34,7 +35,7 @@ impl Bot {
         if let Some(pipeline) = verdicts.iter().find_map(|verdict| verdict.subject.pipeline.as_ref()) {
             self.perform(self.status(project, pipeline, verdicts)).await?;
         }
-        let arrived = self.arrived(rule, project).await?;
+        let arrived = self.arrived(rule, project, verdicts).await?;
         let section = self.words.release_section(verdicts, &arrived);
         if self.perform(Effect::ReleaseSection { project: project.clone(), tag: tag.into(), section }).await? == Some(Done::Waiting) {
             tracing::info!(%project, tag, "no release yet; its event brings the section");
@@ -48,11 +49,19 @@ impl Bot {
         Ok(())
     }
 
-    /// What arrived in each environment, in the order of promotion.
-    async fn arrived<'a>(&self, rule: &'a Rule, project: &ProjectKey) -> Result<Vec<Arrived<'a>>, Stopped> {
+    /// What each environment runs, in the order of promotion, and when these images arrived there last.
+    async fn arrived<'a>(&self, rule: &'a Rule, project: &ProjectKey, verdicts: &[Verdict]) -> Result<Vec<Arrived<'a>>, Stopped> {
         let mut arrived = vec![];
         for environment in &rule.environments {
-            arrived.push(Arrived { environment, runs: self.runs(project, &environment.name).await? });
+            let mut runs: Vec<Standing> = self.runs(project, &environment.name).await?.into_iter().collect();
+            for image in verdicts.iter().filter_map(|verdict| verdict.image.as_ref()) {
+                let then = self.ledger.arrival_of(project, &environment.name, image).await?;
+                runs.extend(then.filter(|then| runs.iter().all(|known| known.promotion.id != then.promotion.id)));
+            }
+            if let Some((_, others)) = runs.split_first_mut() {
+                others.sort_by_key(|standing| std::cmp::Reverse(standing.promoted_at()));
+            }
+            arrived.push(Arrived { environment, runs });
         }
         Ok(arrived)
     }

@@ -80,7 +80,7 @@ pub struct EnvironmentStatus<'a> {
 #[derive(Debug, Clone)]
 pub struct Arrived<'a> {
     pub environment: &'a Environment,
-    /// Newest first: the first is what runs there as far as we know.
+    /// The first is what runs there as far as we know; the others hold the images that are told of, newest first.
     pub runs: Vec<Standing>,
 }
 

@@ -30,6 +30,8 @@ const PAGE: usize = 64;
 const TRIES: usize = 100;
 /// Where the indices reach, in [`Space::Ledger`].
 const HEAD: &str = "head";
+/// Which indices there are. A program that knows more of them than the one that wrote last makes them all anew.
+const INDICES: u32 = 2;
 
 /// Why the ledger could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -86,15 +88,28 @@ struct Head {
     hash: Option<Digest>,
 }
 
+/// The head as it is kept.
+#[derive(Serialize, serde::Deserialize)]
+struct Kept {
+    #[serde(flatten)]
+    head: Head,
+    #[serde(default)]
+    indices: u32,
+}
+
 impl Ledger {
-    /// Checks the head of the chain and brings the indices up to it; makes them anew when they are not there.
+    /// Checks the head of the chain and brings the indices up to it; makes them anew when they are not there, or not all.
     pub async fn open(store: Arc<dyn Store>) -> Result<Self, LedgerError> {
         let ledger = Self { store, head: Mutex::default() };
-        match ledger.stored_head().await? {
-            Some(head) => {
+        match ledger.kept().await? {
+            Some(Kept { head, indices }) => {
                 ledger.check_head(head).await?;
-                *ledger.head.lock().await = head;
-                ledger.follow().await?;
+                if indices < INDICES {
+                    ledger.rebuild().await?;
+                } else {
+                    *ledger.head.lock().await = head;
+                    ledger.follow().await?;
+                }
             }
             None => ledger.rebuild().await?,
         }
@@ -103,8 +118,8 @@ impl Ledger {
 
     /// Walks the whole chain and says where it first breaks.
     pub async fn verify(&self) -> Result<Walk, StoreError> {
-        let head = match self.stored_head().await {
-            Ok(head) => head.unwrap_or_default(),
+        let head = match self.kept().await {
+            Ok(kept) => kept.map_or_else(Head::default, |kept| kept.head),
             Err(LedgerError::Store(error)) => return Err(error),
             Err(LedgerError::Broken(broken)) => return Ok(Walk { records: 0, head: None, broken: Some(broken) }),
         };
@@ -214,14 +229,15 @@ impl Ledger {
 
     /// Remembers where the indices reach. Replicas may write it in any order: one that is behind only repeats work.
     async fn keep(&self, head: Head) -> Result<(), LedgerError> {
-        let text = serde_json::to_vec(&head).map_err(|e| StoreError(format!("the head cannot be written: {e}")))?;
+        let text =
+            serde_json::to_vec(&Kept { head, indices: INDICES }).map_err(|e| StoreError(format!("the head cannot be written: {e}")))?;
         Ok(self.store.put(Space::Ledger, HEAD, &text).await?)
     }
 
-    async fn stored_head(&self) -> Result<Option<Head>, LedgerError> {
+    async fn kept(&self) -> Result<Option<Kept>, LedgerError> {
         let Some(text) = self.store.get(Space::Ledger, HEAD).await? else { return Ok(None) };
-        let head = serde_json::from_slice(&text).map_err(|_| Break { seq: 0, fault: Fault::Unreadable });
-        head.map(Some).map_err(LedgerError::Broken)
+        let kept = serde_json::from_slice(&text).map_err(|_| Break { seq: 0, fault: Fault::Unreadable });
+        kept.map(Some).map_err(LedgerError::Broken)
     }
 
     /// The newest record we know of is still there, and still the same.

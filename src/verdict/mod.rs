@@ -9,6 +9,8 @@ mod runner;
 #[cfg(any(test, feature = "sandbox"))]
 pub mod testing;
 
+use std::ops::Deref;
+
 use serde::{Deserialize, Serialize};
 
 pub use checks::{judge, judge_no_image};
@@ -261,7 +263,8 @@ impl Counts {
     }
 }
 
-/// What was decided, and why. Only [`judge`] and [`judge_no_image`] make one, and only [`judge`] one that passed.
+/// What was decided, and why: plain data, shown to people and kept in the ledger. Nothing is cleared by it, whatever it says; see
+/// [`Fresh`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     pub outcome: Outcome,
@@ -277,6 +280,12 @@ pub struct Verdict {
     pub trust_root: Option<Digest>,
     pub subject: Subject,
 }
+
+/// A verdict that [`judge`] has just made, as it made it: the only thing that clearances are made of. It can be read and kept as a
+/// [`Verdict`], and nothing turns that into this again; so one that was altered, or read back from the ledger, clears nothing
+/// (SR-11), and whoever promotes has judged first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fresh(Verdict);
 
 /// What a verdict is about, as far as the facts tell: shown to people, kept in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -323,7 +332,7 @@ pub enum PlatformSigned {
     CouldNotCheck,
 }
 
-/// Proof that an image may go to an environment. [`Verdict::clear`] makes one, only from a passed verdict, and [`promotion::clear`],
+/// Proof that an image may go to an environment. [`Fresh::clear`] makes one, only from a passed verdict, and [`promotion::clear`],
 /// only where no bar is left; an environment that is observed may leave out bars.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clearance {
@@ -386,13 +395,30 @@ impl Verdict {
             source: "a passed verdict".into(),
         })
     }
+}
 
+impl Fresh {
     /// The clearance for an environment, if this verdict passed.
     pub fn clear(&self, environment: &EnvironmentName) -> Option<Clearance> {
         match (self.outcome, &self.image) {
             (Outcome::Passed, Some(image)) => Some(Clearance { image: image.clone(), environment: environment.clone(), observed: false }),
             (Outcome::Passed | Outcome::Blocked | Outcome::CouldNotCheck, _) => None,
         }
+    }
+}
+
+/// To read it. There is no way to write it.
+impl Deref for Fresh {
+    type Target = Verdict;
+
+    fn deref(&self) -> &Verdict {
+        &self.0
+    }
+}
+
+impl From<Fresh> for Verdict {
+    fn from(fresh: Fresh) -> Self {
+        fresh.0
     }
 }
 

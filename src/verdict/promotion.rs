@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use rule::rule_digest;
 pub use weigh::{clear, is_second, weigh};
 
-use super::{Clearance, Looked, Problem, Rank, Verdict, Why};
+use super::{Clearance, Fresh, Looked, Problem, Rank, Why};
 use crate::model::environment::Environment;
 use crate::model::promotion::{Direction, Person, PromotionId};
 use crate::model::{Digest, EnvironmentName, PinnedImage, Timestamp};
@@ -35,7 +35,7 @@ pub struct PromotionFacts {
     /// Another promotion that holds the environment.
     pub held_by: Option<Holder>,
     /// A verdict for every image of the release, made for this decision.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Vec<Fresh>,
     /// What the record says of each of these images in the environment that comes before, in the order of `verdicts`; empty where
     /// none comes before.
     pub staged: Vec<Looked<Staged>>,

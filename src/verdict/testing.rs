@@ -3,17 +3,20 @@
 #![allow(clippy::unwrap_used)] // constants, parsed in every test run; not in the release image
 
 use super::facts::{About, DigestFile, Facts, Looked, MergeRequestFacts, Question, Sighting, SigningJob, TagLook, TagRole};
-use super::{Demand, Platforms, Policy, Service, TrustedRunner, Why, WhyKind};
+use super::promotion::{PromotionFacts, Right, RightRule};
+use super::{Demand, Fresh, Platforms, Policy, Service, TrustedRunner, Why, WhyKind};
 use crate::model::attestation::{
     Attested, AttestedAt, BaseImage, BaseToldBy, ImageUsed, PredicateType, PreviousBase, Provenance, RunnerClaim, Source,
 };
+use crate::model::environment::{Action, Environment};
 use crate::model::gitlab::{
     CiStatus, Commit, CommitSha, GitRef, InstanceName, Job, JobId, MergeRequest, MergeRequestIid, MergeRequestState, Pipeline, PipelineId,
     Project, ProjectId, ProjectKey, ProjectPath, Runner, RunnerId, Tag, TestSummary, User, UserId,
 };
 use crate::model::project::{Pattern, TagTemplate, WatchedImage, WatchedProject};
+use crate::model::promotion::{Direction, Person};
 use crate::model::signer::{KeylessIdentity, Layout, Proven, Signature, SignatureState, SignedBy, SignerKind, SignerName, TrustedSigner};
-use crate::model::{Digest, EnvironmentName, Timestamp};
+use crate::model::{Digest, EnvironmentName, PinnedImage, Timestamp};
 
 /// The Git tag of the release.
 pub const TAG: &str = "v1.8.2";
@@ -138,6 +141,51 @@ pub fn good_facts() -> Facts {
         gitlab_provenance: Looked::Absent,
         base_image: Looked::Absent,
         previous_base: Looked::Absent,
+    }
+}
+
+/// The same release, told of this image: what a clearance for any image of a test's own is made of.
+pub fn good_facts_about(image: &PinnedImage) -> Facts {
+    let mut facts = good_facts();
+    facts.question.image.repository = image.repository.clone();
+    facts.question.project.images = vec![facts.question.image.clone()];
+    facts.digest = Looked::Found(image.digest);
+    facts.digest_file = Looked::Found(DigestFile::Says(image.digest));
+    for tag in &mut facts.tags {
+        tag.digest = Looked::Found(image.digest);
+    }
+    facts
+}
+
+/// A promotion to a production that is only observed, of an image that staging never saw.
+pub fn observed_promotion(verdict: Fresh) -> PromotionFacts {
+    let mut environment = Environment::named("production");
+    environment.after = Some(EnvironmentName("staging".into()));
+    environment.actions = vec![Action::Attest];
+    environment.observe_until = Some(at("20:00"));
+    let right = Right {
+        active: true,
+        access_level: 40,
+        may_deploy: true,
+        rule: RightRule::Configured,
+        who: "the role Maintainer".into(),
+        people: Some(3),
+        required_approvals: 0,
+        machine: false,
+    };
+    PromotionFacts {
+        as_of: at("14:02"),
+        direction: Direction::Promote,
+        environment,
+        requested_at: at("14:01"),
+        accepted: false,
+        requester: (Person { id: UserId(2), username: "rita".into() }, Looked::Found(right)),
+        approvers: vec![],
+        halted: Looked::Absent,
+        held_by: None,
+        verdicts: vec![verdict],
+        staged: vec![Looked::Absent],
+        changed: vec![],
     }
 }
 

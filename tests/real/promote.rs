@@ -10,7 +10,7 @@ use countersign::model::gitlab::{InstanceName, ProjectId, ProjectKey, UserId};
 use countersign::model::promotion::{Act, Left, Person, PromotionId, Summary};
 use countersign::model::{Digest, EnvironmentName, PinnedImage, Secret};
 use countersign::sandbox::authority::Stored;
-use countersign::verdict::testing::{good_facts, good_policy};
+use countersign::verdict::testing::{good_facts_about, good_policy};
 use countersign::verdict::{Clearance, judge};
 use serde_json::json;
 
@@ -23,11 +23,9 @@ fn production() -> EnvironmentName {
     EnvironmentName("production".into())
 }
 
-/// A clearance for an image: that of a verdict that passed, made to be about it.
+/// A clearance for an image: that of a verdict that passed.
 fn cleared(image: &PinnedImage) -> Clearance {
-    let mut verdict = judge(&good_facts(), &good_policy());
-    verdict.image = Some(image.clone());
-    verdict.clear(&production()).unwrap()
+    judge(&good_facts_about(image), &good_policy()).clear(&production()).unwrap()
 }
 
 fn way(registry: &Registry, login: Option<&str>) -> Way {

@@ -13,7 +13,7 @@ use crate::model::{Digest, Timestamp};
 use crate::render::{NotFound, Preview, PromotionAnswer, Stage};
 use crate::store::ledger::OpenedAs;
 use crate::verdict::promotion::{Bar, Holder, Weighed};
-use crate::verdict::{About, Looked, Service, Why, WhyKind};
+use crate::verdict::{About, Looked, Service, Verdict, Why, WhyKind};
 
 /// Commits between what runs and what would run that are shown.
 const COMMITS_MAX: usize = 20;
@@ -132,7 +132,7 @@ impl Bot {
         let runs = self.runs(case.project, &case.environment.name).await?;
         let (images, origin) = (decided.images().unwrap_or_default(), decided.origin());
         let commit = origin.as_ref().map(|(commit, _)| commit);
-        let between = match (runs.first(), commit) {
+        let between = match (&runs, commit) {
             (Some(runs), Some(commit)) if runs.promotion.commit != *commit => {
                 // A way back shows what is taken away.
                 let (from, to) = match case.direction {
@@ -144,6 +144,7 @@ impl Bot {
             (Some(_) | None, _) => Looked::Absent,
         };
         let (audience, links) = self.readers(rule, merge_request).await?;
+        let verdicts: Vec<Verdict> = decided.facts.verdicts.iter().cloned().map(Verdict::from).collect();
         let preview = Preview {
             stage,
             direction: case.direction,
@@ -152,8 +153,8 @@ impl Bot {
             release: &found.release,
             commit,
             images: &images,
-            verdicts: &decided.facts.verdicts,
-            runs: runs.first(),
+            verdicts: &verdicts,
+            runs: runs.as_ref(),
             between: &between,
             weighed: &decided.weighed,
             who: decided.facts.requester.1.found().map_or("", |right| right.who.as_str()),
@@ -230,12 +231,12 @@ impl Bot {
         target: Option<&Target>,
     ) -> Result<Result<Found, String>, Stopped> {
         let runs = self.runs(asked.project, &environment.name).await?;
-        let wanted = |standing: &&Standing| match target {
-            None => runs.first().is_some_and(|now| now.promotion.images != standing.promotion.images),
+        let wanted = |standing: &Standing| match target {
+            None => runs.as_ref().is_some_and(|now| now.promotion.images != standing.promotion.images),
             Some(Target::Name(name)) => standing.promotion.release == *name,
             Some(Target::Digest(digest)) => standing.promotion.images.iter().any(|(_, image)| image.digest == *digest),
         };
-        let Some(standing) = runs.iter().find(wanted) else {
+        let Some(standing) = self.ledger.arrival(asked.project, &environment.name, wanted).await? else {
             let nothing = PromotionAnswer::NothingToRollBackTo { environment: &environment.name.0 };
             return Ok(Err(self.words.promotion_answer(&nothing)));
         };

@@ -10,7 +10,7 @@ impl Bot {
     pub(super) async fn answer_status(&self, rule: &Rule, asked: &Asked<'_>, wanted: Option<&str>) -> Result<Answer, Stopped> {
         let mut told = vec![];
         for environment in rule.environments.iter().filter(|environment| wanted.is_none_or(|name| name == environment.name.0)) {
-            let runs = self.runs(asked.project, &environment.name).await?.into_iter().next();
+            let runs = self.runs(asked.project, &environment.name).await?;
             let open = self.ledger.holder(asked.project, &environment.name).await?;
             told.push(EnvironmentStatus { environment, runs, open });
         }

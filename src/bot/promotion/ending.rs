@@ -9,9 +9,6 @@ use crate::model::moment::span;
 use crate::model::promotion::{AskedIn, Ending, Promotion, PromotionEvent, PromotionId, Standing};
 use crate::model::{EnvironmentName, Timestamp};
 
-/// Promotions to an environment that are searched for what runs there.
-const BACK: usize = 50;
-
 impl Bot {
     /// Ends a promotion and tells of it.
     pub(super) async fn end(&self, rule: &Rule, id: &PromotionId, ending: Ending) -> Result<Handled, Stopped> {
@@ -42,15 +39,15 @@ impl Bot {
         tracing::info!(promotion = %promotion.id, environment = %promotion.environment.name, release = promotion.release, ?ending, "promotion ended");
         let runs = self.runs(&promotion.project, &promotion.environment.name).await?;
         match ending {
-            Ending::Promoted => self.say_end(rule, standing, runs.first(), Emoji::WhiteCheckMark).await?,
-            Ending::Stopped { .. } | Ending::NotConverged { .. } => self.say_end(rule, standing, runs.first(), Emoji::X).await?,
+            Ending::Promoted => self.say_end(rule, standing, runs.as_ref(), Emoji::WhiteCheckMark).await?,
+            Ending::Stopped { .. } | Ending::NotConverged { .. } => self.say_end(rule, standing, runs.as_ref(), Emoji::X).await?,
             // Whoever cancelled it has been answered.
             Ending::Cancelled { .. } => {
                 let (project, AskedIn { merge_request, note, .. }) = (promotion.project.clone(), promotion.asked_in.clone());
                 self.perform(Effect::React { project, merge_request, note, emoji: Emoji::X }).await?;
             }
         }
-        for release in touched(promotion, &runs) {
+        for release in self.touched(promotion).await? {
             self.push(&promotion.project, What::Tag { name: release }).await?;
         }
         Ok(Handled::Done)
@@ -88,18 +85,17 @@ impl Bot {
         Ok(new)
     }
 
-    /// What was promoted to an environment and arrived, newest first: the first is what runs there as far as we know.
-    pub(in crate::bot) async fn runs(&self, project: &ProjectKey, environment: &EnvironmentName) -> Result<Vec<Standing>, Stopped> {
-        let mut found = self.ledger.promotions_to(project, environment, BACK).await?;
-        found.retain(|standing| standing.promoted_at().is_some());
-        Ok(found)
+    /// The releases of which something is written that is not true any more: this one, and the one whose place it took.
+    async fn touched(&self, promotion: &Promotion) -> Result<Vec<String>, Stopped> {
+        let other = |standing: &Standing| standing.promotion.release != promotion.release;
+        let other = self.ledger.arrival(&promotion.project, &promotion.environment.name, other).await?;
+        Ok([Some(promotion.release.clone()), other.map(|standing| standing.promotion.release)].into_iter().flatten().collect())
     }
-}
 
-/// The releases of which something is written that is not true any more: this one, and the one whose place it took.
-fn touched(promotion: &Promotion, runs: &[Standing]) -> Vec<String> {
-    let other = runs.iter().map(|standing| &standing.promotion.release).find(|release| **release != promotion.release);
-    [Some(promotion.release.clone()), other.cloned()].into_iter().flatten().collect()
+    /// What was promoted to an environment last and arrived: what runs there as far as we know.
+    pub(in crate::bot) async fn runs(&self, project: &ProjectKey, environment: &EnvironmentName) -> Result<Option<Standing>, Stopped> {
+        Ok(self.ledger.arrival(project, environment, |_| true).await?)
+    }
 }
 
 /// How one ends that is open for too long.

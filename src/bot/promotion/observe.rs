@@ -18,7 +18,7 @@ impl Bot {
         if self.ledger.holder(project, environment).await?.is_some() {
             return Ok(Handled::Done);
         }
-        let Some(standing) = self.runs(project, environment).await?.into_iter().next() else { return Ok(Handled::Done) };
+        let Some(standing) = self.runs(project, environment).await? else { return Ok(Handled::Done) };
         let Some(promoted_at) = standing.promoted_at() else { return Ok(Handled::Done) };
         let mut found = self.moved_tags(&standing).await?;
         found.extend(self.deployed_since(&standing).await?);

@@ -9,10 +9,7 @@ use crate::model::project::WatchedImage;
 use crate::model::promotion::{Act, AskedIn, Direction, Left, Person, PromotionId, Standing};
 use crate::model::{Digest, PinnedImage, Timestamp};
 use crate::verdict::promotion::{Bar, Holder, PromotionFacts, Right, Staged, Weighed, clear, weigh};
-use crate::verdict::{About, AskingJob, Clearance, Looked, PipelineFault, Problem, Question, Rank, Verdict};
-
-/// Promotions to an environment that are searched for one that put a digest there: those of years.
-const BACK: usize = 200;
+use crate::verdict::{About, AskingJob, Clearance, Fresh, Looked, PipelineFault, Problem, Question, Rank};
 
 /// What is decided on: a command, or the promotion that it became.
 pub(in crate::bot) struct Case<'a> {
@@ -66,13 +63,13 @@ impl Decided {
 
     /// Every image, with its short name; `None` unless each is known.
     pub fn images(&self) -> Option<Vec<(String, PinnedImage)>> {
-        let named = |verdict: &Verdict| Some((verdict.subject.question.image.name.clone(), verdict.image.clone()?));
+        let named = |verdict: &Fresh| Some((verdict.subject.question.image.name.clone(), verdict.image.clone()?));
         self.facts.verdicts.iter().map(named).collect()
     }
 
     /// The commit and the release pipeline, which all images share.
     pub fn origin(&self) -> Option<(CommitSha, PipelineId)> {
-        let of = |verdict: &Verdict| Some((verdict.subject.commit.as_ref()?.sha.clone(), verdict.subject.pipeline.as_ref()?.id));
+        let of = |verdict: &Fresh| Some((verdict.subject.commit.as_ref()?.sha.clone(), verdict.subject.pipeline.as_ref()?.id));
         let first = of(self.facts.verdicts.first()?)?;
         self.facts.verdicts.iter().all(|verdict| of(verdict).as_ref() == Some(&first)).then_some(first)
     }
@@ -112,9 +109,9 @@ impl Bot {
             // As it is looked at for this environment; one that the configuration has no more stays as it was.
             let image = watched.images.iter().find(|watched| watched.name == image.name).unwrap_or(image);
             let question = Question { project: watched.clone(), image: image.clone(), about: about.clone(), asking_job };
-            let judged = self.verify(&question, policy).await?;
-            ids.push(judged.id);
-            verdicts.push(judged.verdict);
+            let (id, verdict) = self.judged(&question, policy).await?;
+            ids.push(id);
+            verdicts.push(verdict);
         }
         let changed = self.changed(rule, case, &verdicts).await?;
         let staged = self.staged(case, &verdicts).await?;
@@ -191,20 +188,23 @@ impl Bot {
     }
 
     /// Since when each image is where it must have been before; in the order of the verdicts.
-    async fn staged(&self, case: &Case<'_>, verdicts: &[Verdict]) -> Result<Vec<Looked<Staged>>, Stopped> {
+    async fn staged(&self, case: &Case<'_>, verdicts: &[Fresh]) -> Result<Vec<Looked<Staged>>, Stopped> {
         let Some(before) = &case.environment.after else { return Ok(vec![]) };
-        let promotions = self.ledger.promotions_to(case.project, before, BACK).await?;
-        let arrived = |image: &PinnedImage| {
-            let holds = |standing: &&Standing| standing.promotion.images.iter().any(|(_, held)| held == image);
-            let at = |standing: &Standing| Some(Staged { at: standing.promoted_at()?, promotion: standing.promotion.id.clone() });
-            promotions.iter().filter(holds).find_map(at).map_or(Looked::Absent, Looked::Found)
-        };
-        Ok(verdicts.iter().map(|verdict| verdict.image.as_ref().map_or(Looked::Absent, arrived)).collect())
+        let mut staged = vec![];
+        for verdict in verdicts {
+            let arrived = match &verdict.image {
+                Some(image) => self.ledger.arrival_of(case.project, before, image).await?,
+                None => None,
+            };
+            let at = |standing: Standing| Some(Staged { at: standing.promoted_at()?, promotion: standing.promotion.id });
+            staged.push(arrived.and_then(at).map_or(Looked::Absent, Looked::Found));
+        }
+        Ok(staged)
     }
 
     /// What is not as it was when the command was accepted (SR-09). The note is read again: an edited or deleted one asks for
     /// nothing any more.
-    async fn changed(&self, rule: &Rule, case: &Case<'_>, verdicts: &[Verdict]) -> Result<Vec<String>, Stopped> {
+    async fn changed(&self, rule: &Rule, case: &Case<'_>, verdicts: &[Fresh]) -> Result<Vec<String>, Stopped> {
         let Some(Standing { promotion, .. }) = case.accepted else { return Ok(vec![]) };
         let mut changed = vec![];
         let AskedIn { merge_request, note, words, .. } = &promotion.asked_in;

@@ -135,7 +135,7 @@ impl Hands {
 }
 
 /// Whether every image that the act carries was cleared, by its digest and for this environment. An act that carries none needs at
-/// least one clearance for the environment.
+/// least one clearance for the environment. A summary, which says that policy is met, needs clearances that leave nothing out.
 fn cleared(clearances: &[Clearance], environment: &EnvironmentName, act: &Act) -> Result<(), NotDone> {
     if !clearances.iter().any(|clearance| clearance.environment() == environment) {
         return Err(NotDone::Never(format!("nothing is cleared for {environment}")));
@@ -149,11 +149,19 @@ fn cleared(clearances: &[Clearance], environment: &EnvironmentName, act: &Act) -
     };
     match act {
         Act::Retag { image, .. } | Act::Copy { image, .. } => clear(image),
-        Act::Attest { image, summary } => named(&summary.environment).and_then(|()| clear(image)),
+        Act::Attest { image, summary } => named(&summary.environment).and_then(|()| clear(image)).and_then(|()| whole(clearances)),
         Act::Deployment { environment, .. } => named(environment),
         Act::PlayJob { values, .. } | Act::StartPipeline { values, .. } => {
             values.iter().try_for_each(|(_, value)| pinned(value)?.as_ref().map_or(Ok(()), clear))
         }
+    }
+}
+
+/// Whether nothing was left out of what is demanded: of this image, and of those that it is promoted with.
+fn whole(clearances: &[Clearance]) -> Result<(), NotDone> {
+    match clearances.iter().find(|clearance| clearance.is_observed()) {
+        None => Ok(()),
+        Some(_) => Err(NotDone::Never("the policy is not met, only observed, and what would be signed says that it is met".into())),
     }
 }
 

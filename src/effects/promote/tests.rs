@@ -14,7 +14,8 @@ use crate::model::gitlab::{CommitSha, GitRef, InstanceName, ProjectId};
 use crate::model::{Digest, Secret};
 use crate::sandbox::registry::{Options, Referrers, RegistryDouble};
 use crate::verdict::judge;
-use crate::verdict::testing::{good_facts, good_policy};
+use crate::verdict::promotion::clear;
+use crate::verdict::testing::{good_facts_about, good_policy, observed_promotion};
 
 const REPOSITORY: &str = "shop/api";
 
@@ -22,11 +23,15 @@ fn production() -> EnvironmentName {
     EnvironmentName("production".into())
 }
 
-/// A clearance for an image: that of a verdict that passed, made to be about it.
+/// A clearance for an image: that of a verdict that passed.
 fn clearance(image: &PinnedImage, environment: &str) -> Clearance {
-    let mut verdict = judge(&good_facts(), &good_policy());
-    verdict.image = Some(image.clone());
-    verdict.clear(&EnvironmentName(environment.into())).unwrap()
+    judge(&good_facts_about(image), &good_policy()).clear(&EnvironmentName(environment.into())).unwrap()
+}
+
+/// A clearance for production where it is only observed, and the environment before did not see the image.
+fn observed_clearance(image: &PinnedImage) -> Clearance {
+    let facts = observed_promotion(judge(&good_facts_about(image), &good_policy()));
+    clear(&facts).unwrap().clearances.remove(0)
 }
 
 async fn double(referrers: Referrers) -> RegistryDouble {

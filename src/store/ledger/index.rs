@@ -5,11 +5,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::super::{Space, Store, StoreError};
-use super::Entry;
+use super::entry::{Entry, Record};
 use crate::effects::Done;
 use crate::model::gitlab::{CommitSha, MergeRequestIid, NoteId, PipelineId, ProjectKey};
-use crate::model::promotion::{Happened, Promotion, PromotionEvent, PromotionId};
-use crate::model::{Digest, EnvironmentName, Repository};
+use crate::model::promotion::{Ending, Happened, Promotion, PromotionEvent, PromotionId};
+use crate::model::{Digest, EnvironmentName, PinnedImage, Repository};
 use crate::verdict::facts::Sighting;
 use crate::verdict::{About, Verdict};
 
@@ -87,6 +87,17 @@ pub(super) fn promotions_in(project: &ProjectKey, merge_request: MergeRequestIid
     format!("in/{}/", name((project, merge_request)))
 }
 
+/// What arrived in an environment, newest first. What was refused or stopped is not among it, so what runs there is found at once
+/// however often that happened since.
+pub(super) fn arrived_in(project: &ProjectKey, environment: &EnvironmentName) -> String {
+    format!("arrived/{}/", name((project, environment)))
+}
+
+/// When one image arrived in an environment, newest first.
+pub(super) fn arrived_with(project: &ProjectKey, environment: &EnvironmentName, image: &PinnedImage) -> String {
+    format!("held/{}/", name((project, environment, image)))
+}
+
 /// Marks of promotions that may be open, of every environment.
 pub(super) const OPEN: &str = "open/";
 
@@ -160,12 +171,18 @@ pub(super) async fn add(store: &dyn Store, seq: u64, entry: &Entry) -> Result<()
                     newest_first(&promotions_in(&promotion.project, promotion.asked_in.merge_request)),
                     open_mark(promotion),
                 ]),
+                PromotionEvent::Ended { ending: Ending::Promoted } => {
+                    if let Some(Promotion { project, environment, images, .. }) = opening(store, id).await? {
+                        keys.push(newest_first(&arrived_in(&project, &environment.name)));
+                        keys.extend(images.iter().map(|(_, image)| newest_first(&arrived_with(&project, &environment.name, image))));
+                    }
+                }
                 PromotionEvent::Approved { .. }
                 | PromotionEvent::Cleared { .. }
                 | PromotionEvent::Began { .. }
                 | PromotionEvent::Did { .. }
                 | PromotionEvent::Waiting
-                | PromotionEvent::Ended { .. } => {}
+                | PromotionEvent::Ended { ending: Ending::Stopped { .. } | Ending::NotConverged { .. } | Ending::Cancelled { .. } } => {}
             }
             keys.into_iter().map(|key| (Space::Promotion, key)).collect()
         }
@@ -174,6 +191,27 @@ pub(super) async fn add(store: &dyn Store, seq: u64, entry: &Entry) -> Result<()
     // Together, so that a store which gathers writes flushes once.
     let puts = keys.iter().map(|(space, key)| store.put(*space, key, value.as_bytes()));
     futures_util::future::try_join_all(puts).await.map(drop)
+}
+
+/// What a promotion was opened as. Records are indexed in their order, so it is there before anything that follows it.
+async fn opening(store: &dyn Store, id: &PromotionId) -> Result<Option<Promotion>, StoreError> {
+    let Some(at) = store.scan(Space::Promotion, &promotion_events(id), 1).await?.first().and_then(|(_, value)| seq(value)) else {
+        return Ok(None);
+    };
+    let found = store.log(at, 1).await?.pop().filter(|(found, _)| *found == at);
+    let record = found.and_then(|(_, bytes)| serde_json::from_slice::<Record>(&bytes).ok());
+    Ok(record.and_then(|record| match record.entry {
+        Entry::Promotion { id: of, happened: Happened { event: PromotionEvent::Opened { promotion }, .. } } => {
+            (of == *id).then_some(*promotion)
+        }
+        Entry::Promotion { .. }
+        | Entry::Verdict { .. }
+        | Entry::Seen { .. }
+        | Entry::Intended { .. }
+        | Entry::Done { .. }
+        | Entry::NotDone { .. }
+        | Entry::Command(_) => None,
+    }))
 }
 
 /// Where a verdict is the latest of its kind: an image of a release.

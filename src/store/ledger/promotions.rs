@@ -3,6 +3,8 @@
 //! Every write is decided on the chain itself ([`super::Tail`]): of two replicas that want one environment one wins, and
 //! nothing follows an end. The index only names records; what a record says counts.
 
+mod arrivals;
+
 use super::super::{Space, StoreError};
 use super::{Entry, Ledger, LedgerError, index};
 use crate::model::gitlab::{MergeRequestIid, ProjectKey};

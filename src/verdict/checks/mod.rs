@@ -28,8 +28,8 @@ mod tests;
 
 use super::facts::TagRole;
 use super::{
-    About, Check, CheckOutcome, Facts, Finding, Looked, Outcome, PipelineFault, Policy, Problem, Question, Rank, Service, Subject, Verdict,
-    Why, WhyKind,
+    About, Check, CheckOutcome, Facts, Finding, Fresh, Looked, Outcome, PipelineFault, Policy, Problem, Question, Rank, Service, Subject,
+    Verdict, Why, WhyKind,
 };
 use crate::model::signer::{Layout, SignatureState, SignedBy};
 use crate::model::{Digest, PinnedImage, Timestamp};
@@ -50,10 +50,10 @@ const NEVER_SOURCES: [&str; 2] = ["external", "merge_request_event"];
 /// 4. **passed**, only if a digest is known and the checks of the signature, the pipeline and the protected ref passed outright.
 ///
 /// The headline is the problem of the first rank among those of that outcome, at equal rank the one of the first check.
-pub fn judge(facts: &Facts, policy: &Policy) -> Verdict {
+pub fn judge(facts: &Facts, policy: &Policy) -> Fresh {
     let findings = look_at_everything(facts, policy);
     let (outcome, problem) = conclude(facts, &findings);
-    Verdict {
+    Fresh(Verdict {
         outcome,
         problem,
         findings,
@@ -62,7 +62,7 @@ pub fn judge(facts: &Facts, policy: &Policy) -> Verdict {
         policy: policy.digest(),
         trust_root: facts.trust_root,
         subject: subject(facts, policy),
-    }
+    })
 }
 
 /// The verdict about a registry tag that led to no image, and to no release either: nothing could be judged, and nothing passes.

@@ -2,7 +2,7 @@ use super::*;
 use crate::model::environment::{Action, Allow, Environment, Freeze};
 use crate::model::gitlab::UserId;
 use crate::verdict::testing::{at, down, good_facts, good_policy, image_digest, other_digest};
-use crate::verdict::{Facts, Outcome, Service, WhyKind, judge};
+use crate::verdict::{Facts, Outcome, Service, Verdict, WhyKind, judge};
 
 mod rule;
 
@@ -40,7 +40,7 @@ fn freeze(from: &str, until: &str) -> Freeze {
 }
 
 /// A verdict about this image of a project of these images.
-fn verdict_of(name: &str, project: &[&str], change: impl Fn(&mut Facts)) -> Verdict {
+fn verdict_of(name: &str, project: &[&str], change: impl Fn(&mut Facts)) -> Fresh {
     let mut facts = good_facts();
     facts.question.image.name = name.into();
     let images = project.iter().map(|name| {
@@ -53,14 +53,14 @@ fn verdict_of(name: &str, project: &[&str], change: impl Fn(&mut Facts)) -> Verd
     judge(&facts, &good_policy())
 }
 
-fn verdict() -> Verdict {
+fn verdict() -> Fresh {
     let verdict = verdict_of("api", &["api"], |_| {});
     assert_eq!(verdict.outcome, Outcome::Passed, "{:?}", verdict.problem);
     verdict
 }
 
 /// The verdict about an image that the registry gives another digest for: somebody moved the tag.
-fn tampered() -> Verdict {
+fn tampered() -> Fresh {
     let verdict = verdict_of("api", &["api"], |facts| {
         facts.history = Looked::Found(vec![crate::verdict::testing::sighting(other_digest(), "13:00")]);
     });
@@ -68,27 +68,27 @@ fn tampered() -> Verdict {
     verdict
 }
 
-fn wrong_path() -> Verdict {
+fn wrong_path() -> Fresh {
     let verdict = verdict_of("api", &["api"], |facts| facts.ref_protected = Looked::Found(false));
     assert_eq!(verdict.problem.as_ref().map(Problem::rank), Some(Rank::WrongPath), "{:?}", verdict.problem);
     verdict
 }
 
-fn unsigned() -> Verdict {
+fn unsigned() -> Fresh {
     let verdict = verdict_of("api", &["api"], |facts| facts.signatures = Looked::Absent);
     assert_eq!(verdict.problem.as_ref().map(Problem::rank), Some(Rank::Missing), "{:?}", verdict.problem);
     verdict
 }
 
-fn not_checked() -> Verdict {
+fn not_checked() -> Fresh {
     let verdict = verdict_of("api", &["api"], |facts| facts.signatures = Looked::Unreachable(down(Service::Registry)));
     assert_eq!(verdict.outcome, Outcome::CouldNotCheck);
     verdict
 }
 
-fn no_digest() -> Verdict {
+fn no_digest() -> Fresh {
     let mut verdict = unsigned();
-    verdict.image = None;
+    verdict.0.image = None;
     verdict
 }
 
@@ -196,8 +196,10 @@ const BAD: &[(&str, &str, Change)] = &[
     ("no digest is known", "CS-SIG-MISSING", |f| f.verdicts = vec![no_digest()]),
     ("no image was judged", "CS-UNAVAILABLE", |f| f.verdicts.clear()),
     ("an image was not judged", "CS-UNAVAILABLE", |f| f.verdicts = vec![verdict_of("api", &["api", "web"], |_| {})]),
-    ("a verdict passed without an image", "CS-UNAVAILABLE", |f| f.verdicts = vec![Verdict { image: None, ..verdict() }]),
-    ("a verdict gives no reason", "CS-UNAVAILABLE", |f| f.verdicts = vec![Verdict { outcome: Outcome::Blocked, ..verdict() }]),
+    ("a verdict passed without an image", "CS-UNAVAILABLE", |f| f.verdicts = vec![Fresh(Verdict { image: None, ..verdict().into() })]),
+    ("a verdict gives no reason", "CS-UNAVAILABLE", |f| {
+        f.verdicts = vec![Fresh(Verdict { outcome: Outcome::Blocked, ..verdict().into() })]
+    }),
 ];
 
 #[test]
@@ -251,15 +253,15 @@ fn each_refusal_has_its_values() {
     assert_eq!(one(|f| f.staged = vec![Looked::Absent]), not_staged);
     assert_eq!(one(|f| f.staged = vec![Looked::Unreachable(outage())]), unavailable("what was promoted to staging"));
     assert_eq!(one(|f| f.environment.actions.clear()), Bar::NoAction { environment: production() });
-    let (image, problem) = (wrong_path().image.unwrap(), Box::new(wrong_path().problem.unwrap()));
+    let (image, problem) = (wrong_path().0.image.unwrap(), Box::new(wrong_path().0.problem.unwrap()));
     assert_eq!(one(|f| f.verdicts = vec![wrong_path()]), Bar::Image { image, problem });
-    let problem = Box::new(no_digest().problem.unwrap());
+    let problem = Box::new(no_digest().0.problem.unwrap());
     assert_eq!(one(|f| f.verdicts = vec![no_digest()]), Bar::NoImage { name: "api".into(), problem });
     let unjudged =
         |what: &str| Bar::Unavailable { what: what.into(), why: Why::new(Service::Registry, WhyKind::Unreadable, "there is no verdict") };
     assert_eq!(one(|f| f.verdicts.clear()), unjudged("the images of this release"));
     assert_eq!(one(|f| f.verdicts = vec![verdict_of("api", &["api", "web"], |_| {})]), unjudged("image web"));
-    assert_eq!(one(|f| f.verdicts[0].image = None), unjudged("image api"));
+    assert_eq!(one(|f| f.verdicts[0].0.image = None), unjudged("image api"));
 }
 
 #[test]
@@ -306,7 +308,7 @@ fn every_kind_of_bar_has_its_code_and_rank() {
     assert_eq!((step.code(), step.rank()), ("CS-STEP", Rank::WrongPath));
     assert_eq!((drift.code(), drift.rank()), ("CS-DRIFT", Rank::Tampered));
     assert!(!step.may_be_observed() && !drift.may_be_observed());
-    let no_image = Bar::NoImage { name: "api".into(), problem: Box::new(tampered().problem.unwrap()) };
+    let no_image = Bar::NoImage { name: "api".into(), problem: Box::new(tampered().0.problem.unwrap()) };
     assert_eq!((no_image.code(), no_image.rank()), ("CS-TAG-MOVED", Rank::Tampered));
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Bar, Clearance, Cleared, Direction, Looked, PromotionFacts, Right, Verdict, Weighed, Why};
+use super::{Bar, Clearance, Cleared, Direction, Fresh, Looked, PromotionFacts, Right, Weighed, Why};
 use crate::model::environment::Freeze;
 use crate::model::gitlab::UserId;
 use crate::model::promotion::{COMMAND_AGE, Person};
@@ -96,7 +96,7 @@ fn images(facts: &PromotionFacts) -> Vec<Bar> {
     bars
 }
 
-fn image(verdict: &Verdict, environment: &EnvironmentName) -> Option<Bar> {
+fn image(verdict: &Fresh, environment: &EnvironmentName) -> Option<Bar> {
     if verdict.clear(environment).is_some() {
         return None;
     }
@@ -131,7 +131,7 @@ fn staged(facts: &PromotionFacts) -> Vec<Bar> {
         (None, Direction::Promote) | (_, Direction::Rollback) => return vec![],
     };
     let mut looks = facts.staged.iter();
-    let bar = |verdict: &Verdict| {
+    let bar = |verdict: &Fresh| {
         // In step with the verdicts, also where one of them has no digest.
         let look = looks.next();
         let digest = verdict.digest()?;

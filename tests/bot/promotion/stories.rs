@@ -2,7 +2,7 @@
 
 use countersign::model::EnvironmentName;
 use countersign::model::gitlab::{CommitSha, GitRef};
-use countersign::model::promotion::PromotionId;
+use countersign::model::promotion::{PromotionEvent, PromotionId};
 use countersign::sandbox::authority::{Claims, GitlabJob};
 
 use super::*;
@@ -121,6 +121,35 @@ async fn a_rollback_goes_to_what_was_there_before_and_is_verified_again() {
     let asked = world.says_as(world.rita, "/countersign rollback production v1.9.0");
     closes(&world, asked, "x").await;
     assert_eq!(puts(&world, "production"), 0, "it was never there");
+}
+
+#[tokio::test]
+async fn what_runs_and_the_way_back_are_known_however_often_nothing_arrived_since() {
+    let (world, first) = released(setup()).await;
+    staged(&world).await;
+    let commit = world.gitlab.world().push_commit(world.project, "main", world.rita, "Faster");
+    release_on(&world, "v1.9.0", &commit).await;
+    let asked = world.says_as(world.rita, "/countersign promote staging v1.9.0");
+    closes(&world, asked, "white_check_mark").await;
+    world.settled().await;
+    // Stopped before their first step, in a thread of long ago.
+    let ledger = &world.running().bot.ledger;
+    let mut stopped = ledger.promotions_in(&key(&world), world.merge_request.iid, 1).await.unwrap().remove(0).promotion;
+    stopped.asked_in.note = NoteId(1);
+    for place in 1..=220 {
+        stopped.asked_in.place = place;
+        stopped.id = PromotionId::of(&key(&world), &stopped.asked_in);
+        ledger.open_promotion(&stopped, stopped.requested_at).await.unwrap();
+        let ending = Ending::Stopped { code: "CS-HALTED".into(), reason: "why".into() };
+        ledger.add_to_promotion(&stopped.id, PromotionEvent::Ended { ending }, stopped.requested_at).await.unwrap();
+    }
+    let status = world.says_as(world.rita, "/countersign status staging");
+    assert!(world.replied(status, "| `staging` |").await.contains("`v1.9.0`"), "{:?}", world.replies(status));
+    let asked = world.says_as(world.rita, "/countersign promote production v1.8.2 --dry-run");
+    closes(&world, asked, "white_check_mark").await;
+    let asked = world.says_as(world.rita, "/countersign rollback staging");
+    closes(&world, asked, "white_check_mark").await;
+    assert_eq!(world.registry.tagged(IMAGE, "staging"), Some(first));
 }
 
 #[tokio::test]

@@ -209,6 +209,23 @@ async fn attestations_of_others_stay_also_if_they_come_meanwhile() {
 }
 
 #[tokio::test]
+async fn nobody_signs_that_an_observed_policy_is_met() {
+    let scene = scene(Referrers::Off).await;
+    let hands = hands(vec![way(&scene.double)], Some(scene.key.clone()));
+    let attest = Act::Attest { image: scene.image.clone(), summary: summary() };
+    let observed = observed_clearance(&scene.image);
+    never(run(&hands, std::slice::from_ref(&observed), &attest).await, "the policy is not met");
+    // Another image that it is promoted with was let pass.
+    let beside = pinned(&scene.double, scene.double.push_image(REPOSITORY, "v2", "two"));
+    let both = [clearance(&scene.image, "production"), observed_clearance(&beside)];
+    never(run(&hands, &both, &attest).await, "the policy is not met");
+    assert_eq!(scene.double.count("P*"), 0);
+    // What does not say so is done.
+    let retag = Act::Retag { image: scene.image.clone(), tag: "production".into() };
+    assert!(matches!(run(&hands, &[observed], &retag).await, Ok(Left::Tagged { .. })));
+}
+
+#[tokio::test]
 async fn nothing_is_stored_without_a_key_or_an_image() {
     let scene = scene(Referrers::Off).await;
     never(scene.attest_with(None, summary()).await, "no key to sign with");

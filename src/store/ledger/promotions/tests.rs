@@ -261,3 +261,76 @@ async fn of_two_runs_that_saw_the_same_one_goes_on() {
     assert_eq!([both.0.unwrap(), both.1.unwrap()].iter().filter(|went| **went).count(), 1);
     assert!(other.go_on(&asked.id, seen + 1, begins(), at(2)).await.unwrap(), "whoever looks again may");
 }
+
+/// Opens and ends a promotion of this image.
+async fn ran(ledger: &Ledger, note: u64, (release, image): (&str, &str), ending: Ending) -> PromotionId {
+    let mut next = promotion("production", note);
+    next.release = release.into();
+    next.images[0].1.digest = Digest::of(image.as_bytes());
+    assert_eq!(ledger.open_promotion(&next, at(note as i64)).await.unwrap(), OpenedAs::New);
+    assert!(ledger.add_to_promotion(&next.id, PromotionEvent::Ended { ending }, at(note as i64)).await.unwrap());
+    next.id
+}
+
+#[tokio::test]
+async fn what_arrived_is_found_however_many_failed_since() {
+    let store = memory();
+    let ledger = replica(&store).await;
+    let production = promotion("production", 1).environment.name;
+    let stopped = || Ending::Stopped { code: "CS-HALTED".into(), reason: "why".into() };
+    let one = ran(&ledger, 1, ("v1", "one"), Ending::Promoted).await;
+    let two = ran(&ledger, 2, ("v2", "two"), Ending::Promoted).await;
+    let again = ran(&ledger, 3, ("v1", "one"), Ending::Promoted).await;
+    for note in 10..300 {
+        let ending = match note % 3 {
+            0 => stopped(),
+            1 => Ending::NotConverged { reason: "why".into() },
+            _ => Ending::Cancelled { by: person(2) },
+        };
+        ran(&ledger, note, ("v3", "three"), ending).await;
+    }
+    let mut waits = promotion("production", 400);
+    waits.images[0].1.digest = Digest::of(b"three");
+    ledger.open_promotion(&waits, at(400)).await.unwrap();
+    let with = |name: &str| PinnedImage { digest: Digest::of(name.as_bytes()), ..waits.images[0].1.clone() };
+    for _ in 0..2 {
+        let arrival = async |wanted: &dyn Fn(&Standing) -> bool| {
+            let found = ledger.arrival(&project(7), &production, wanted).await.unwrap();
+            found.map(|standing| standing.promotion.id)
+        };
+        assert_eq!(arrival(&|_| true).await.as_ref(), Some(&again));
+        assert_eq!(arrival(&|standing| standing.promotion.release != "v1").await.as_ref(), Some(&two));
+        assert_eq!(arrival(&|standing| standing.promotion.id == one).await.as_ref(), Some(&one));
+        assert_eq!(arrival(&|standing| standing.promotion.release == "v3").await, None, "that never arrived");
+        let of = async |image: &PinnedImage, environment: &str| {
+            let environment = EnvironmentName(environment.into());
+            let found = ledger.arrival_of(&project(7), &environment, image).await.unwrap();
+            found.map(|standing| standing.promotion.id)
+        };
+        assert_eq!(of(&with("one"), "production").await.as_ref(), Some(&again));
+        assert_eq!(of(&with("two"), "production").await.as_ref(), Some(&two));
+        assert_eq!(of(&with("three"), "production").await, None);
+        assert_eq!(of(&with("one"), "staging").await, None);
+        ledger.rebuild().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_of_a_program_that_knew_no_arrivals_finds_them() {
+    let store = memory();
+    let ledger = replica(&store).await;
+    let id = ran(&ledger, 1, ("v1", "one"), Ending::Promoted).await;
+    let production = promotion("production", 1).environment.name;
+    for prefix in ["arrived/", "held/"] {
+        let keys = store.scan(Space::Promotion, prefix, 10).await.unwrap();
+        assert_eq!(keys.len(), 1);
+        store.delete(Space::Promotion, &keys[0].0).await.unwrap();
+    }
+    // The head as such a program kept it.
+    let head = store.get(Space::Ledger, "head").await.unwrap().unwrap();
+    let mut head: serde_json::Value = serde_json::from_slice(&head).unwrap();
+    assert!(head.as_object_mut().unwrap().remove("indices").is_some());
+    store.put(Space::Ledger, "head", head.to_string().as_bytes()).await.unwrap();
+    let found = replica(&store).await.arrival(&project(7), &production, |_| true).await.unwrap();
+    assert_eq!(found.map(|standing| standing.promotion.id), Some(id));
+}

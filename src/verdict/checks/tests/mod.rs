@@ -10,12 +10,16 @@ mod registry;
 mod signature;
 mod sweep;
 
-use super::judge;
 use crate::model::gitlab::Job;
 use crate::model::signer::SignatureState;
 use crate::verdict::facts::{DigestFile, Sighting, TagRole};
 use crate::verdict::testing::{at, down, good_facts, good_keyless_facts, good_policy, signature};
 use crate::verdict::{Check, CheckOutcome, Facts, Looked, Outcome, Policy, Problem, Service, Verdict};
+
+/// What the judge says, to be taken apart.
+fn judge(facts: &Facts, policy: &Policy) -> Verdict {
+    super::judge(facts, policy).into()
+}
 
 /// Judges, and holds the verdict to an outcome, a code, and exactly these checks that do not let it pass: so that a test fails
 /// only because of what it changed.

@@ -4,7 +4,7 @@ use super::super::{conclude, look_at_everything};
 use super::*;
 use crate::model::EnvironmentName;
 use crate::verdict::testing::{TAG, image_digest, other_digest};
-use crate::verdict::{About, Counts, Finding, Why, WhyKind};
+use crate::verdict::{About, Clearance, Counts, Finding, Fresh, Why, WhyKind};
 
 fn refused() -> Why {
     Why::new(Service::Registry, WhyKind::Refused, "401")
@@ -21,11 +21,28 @@ fn every_check_answers_once_in_reading_order() {
 #[test]
 fn a_passed_verdict_clears_its_digest_and_others_nothing() {
     let environment = EnvironmentName("production".into());
-    let clearance = passed(&good_facts()).clear(&environment).unwrap();
+    let clearance = crate::verdict::judge(&good_facts(), &good_policy()).clear(&environment).unwrap();
     assert_eq!((clearance.image().digest, clearance.environment()), (image_digest(), &environment));
     for facts in [with(|f| f.signatures = Looked::Absent), with(|f| f.signatures = Looked::Unreachable(refused()))] {
-        assert_eq!(judge(&facts, &good_policy()).clear(&environment), None);
+        assert_eq!(crate::verdict::judge(&facts, &good_policy()).clear(&environment), None);
     }
+}
+
+/// A verdict that was kept, read back or altered clears nothing. Held when this is compiled: a way to make a [`Fresh`] or a
+/// [`Clearance`] of one, or to alter one, gives the trait two implementations for the type, and then the line does not say which.
+#[test]
+fn nothing_but_the_judge_makes_what_clears() {
+    trait Forged<By> {
+        const BY: &str = "";
+    }
+    struct Read;
+    struct Written;
+    struct Made;
+    impl<T> Forged<()> for T {}
+    impl<T: serde::de::DeserializeOwned> Forged<Read> for T {}
+    impl<T: std::ops::DerefMut> Forged<Written> for T {}
+    impl<T: From<Verdict>> Forged<Made> for T {}
+    assert_eq!((<Fresh as Forged<_>>::BY, <Clearance as Forged<_>>::BY), ("", ""));
 }
 
 #[test]
