@@ -20,7 +20,7 @@ use url::Url;
 
 use super::{MAX_BYTES, TrustRoot};
 use crate::facts::sigstore::json::short;
-use crate::gitlab_client::trusting;
+use crate::tls::trusting;
 use crate::model::Timestamp;
 
 /// One refresh with all its requests: about five small files.
