@@ -47,7 +47,7 @@ pub fn weigh_of<'a>(digest: Digest, beside: &'a Looked<Vec<Signature>>, facts: &
     for signature in signatures {
         match &signature.state {
             SignatureState::Verified(SignedBy::Key(name)) => {
-                match trusted_key(facts, name).map(|signer| key::weigh(signature, signer, facts, policy)) {
+                match trusted_key(facts, name).map(|signer| key::weigh(signature.proven, signer, facts, policy)) {
                     Some(Standing::Counts) => by_key = by_key.or(Some((signature, name))),
                     Some(Standing::Refused(fault)) => refused = refused.into_iter().chain([(fault, name)]).min(),
                     Some(Standing::CouldNot(why)) => could_not = could_not.or(Some(why)),
@@ -76,13 +76,8 @@ pub fn weigh_of<'a>(digest: Digest, beside: &'a Looked<Vec<Signature>>, facts: &
     }
 }
 
-/// Whether this image trusts a key of that name.
-pub fn trusts_key(facts: &Facts, name: &SignerName) -> bool {
-    trusted_key(facts, name).is_some()
-}
-
 /// The key of that name, if this image trusts it. A name is not enough: it must be a key's, not a keyless signer's.
-fn trusted_key<'a>(facts: &'a Facts, name: &SignerName) -> Option<&'a TrustedSigner> {
+pub fn trusted_key<'a>(facts: &'a Facts, name: &SignerName) -> Option<&'a TrustedSigner> {
     facts.question.image.signers.iter().find(|signer| match &signer.kind {
         SignerKind::Key { .. } => signer.name == *name,
         SignerKind::GitlabOidc { .. } => false,

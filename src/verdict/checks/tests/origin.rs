@@ -10,27 +10,27 @@ use crate::verdict::testing::{
 };
 use crate::verdict::{Demand, TrustedRunner};
 
-fn by_key(change: impl FnOnce(&mut Facts)) -> Facts {
+pub(super) fn by_key(change: impl FnOnce(&mut Facts)) -> Facts {
     let mut facts = attested_facts();
     change(&mut facts);
     facts
 }
 
-fn keyless(change: impl FnOnce(&mut Facts)) -> Facts {
+pub(super) fn keyless(change: impl FnOnce(&mut Facts)) -> Facts {
     let mut facts = attested_keyless_facts();
     change(&mut facts);
     facts
 }
 
-fn held(facts: &mut Facts) -> &mut Attested {
+pub(super) fn held(facts: &mut Facts) -> &mut Attested {
     &mut inside(&mut facts.provenance)[0]
 }
 
-fn says(facts: &mut Facts) -> &mut Provenance {
+pub(super) fn says(facts: &mut Facts) -> &mut Provenance {
     held(facts).says.as_mut().unwrap()
 }
 
-fn identity_of(facts: &mut Facts) -> &mut KeylessIdentity {
+pub(super) fn identity_of(facts: &mut Facts) -> &mut KeylessIdentity {
     match &mut held(facts).state {
         SignatureState::Verified(SignedBy::Keyless(identity)) => identity,
         other => panic!("{other:?}"),
@@ -39,7 +39,7 @@ fn identity_of(facts: &mut Facts) -> &mut KeylessIdentity {
 
 /// The provenance does not count, with this code and words, and nothing else changes but what hangs on it.
 #[track_caller]
-fn refused(facts: &Facts, code: &str, found: &str) {
+pub(super) fn refused(facts: &Facts, code: &str, found: &str) {
     let policy = Policy { base_image: Demand::Off, base_unchanged: Demand::Off, ..strict_policy() };
     let verdict = check_under(&policy, facts, Outcome::Blocked, code, &[Check::Provenance]);
     let (_, _, told) = said(&verdict, Check::Provenance);
@@ -155,14 +155,14 @@ fn an_attestation_by_a_job_of_another_pipeline_is_late() {
 /// The job ran from 13:31 to 13:41.
 #[test]
 fn an_attestation_outside_its_jobs_time_is_late() {
-    let signed = |time: &str| keyless(|f| held(f).signed_at = Some(at(time)));
+    let signed = |time: &str| keyless(|f| held(f).proven = proven(Some((time, time))));
     for good in ["13:30", "13:31", "13:41", "13:42"] {
         passed_under(&strict_policy(), &signed(good));
     }
     for bad in ["13:29", "13:43", "14:00"] {
         refused(&signed(bad), "CS-LATE-ATTEST", bad);
     }
-    refused(&keyless(|f| held(f).signed_at = None), "CS-LATE-ATTEST", "no proven time");
+    refused(&keyless(|f| held(f).proven = proven(None)), "CS-LATE-ATTEST", "no proven time");
     let timeless = keyless(|f| {
         let mut look = f.signing_jobs[0].clone();
         inside(&mut look.job).started_at = None;
@@ -177,7 +177,7 @@ fn gitlabs_own_attestation_may_come_within_the_hour() {
     let in_gitlab = |time: &str| {
         keyless(|f| {
             held(f).at = AttestedAt::Gitlab;
-            held(f).signed_at = Some(at(time));
+            held(f).proven = proven(Some((time, time)));
             f.gitlab_provenance = std::mem::replace(&mut f.provenance, Looked::Absent);
         })
     };
@@ -188,7 +188,7 @@ fn gitlabs_own_attestation_may_come_within_the_hour() {
 
 #[test]
 fn a_logged_key_attestation_must_be_of_the_pipelines_time() {
-    let signed = |time: &str| by_key(|f| held(f).signed_at = Some(at(time)));
+    let signed = |time: &str| by_key(|f| held(f).proven = proven(Some((time, time))));
     passed_under(&strict_policy(), &signed("13:40"));
     refused(&signed("13:20"), "CS-LATE-ATTEST", "13:20");
     refused(&signed("13:59"), "CS-LATE-ATTEST", "13:59");
