@@ -202,8 +202,10 @@ impl<'a> Weighing<'a, '_> {
         }
     }
 
-    /// The job of the release pipeline whose identity signed, while it ran: an attestation made later, by a job that somebody
-    /// started for it or with a token that left its job, says nothing of the build.
+    /// The release job whose identity signed, while it ran: an attestation made later, by a job that somebody started for it or with
+    /// a token that left its job, says nothing of the build. No other job of the pipeline may attest, whenever it ran: GitLab does not
+    /// tell a job that somebody played, with variables of their choice, from one that ran by itself, and none but the release job saw
+    /// the build. GitLab's own attestation carries the identity of the job that built, too.
     fn attesting_job(&self, identity: &KeylessIdentity, project: &Project, release: &Pipeline) -> Result<&'a Job, Stop> {
         match identity::weigh_claims(identity, self.digest, self.facts, self.policy) {
             Weighed::Holds => {}
@@ -221,7 +223,8 @@ impl<'a> Weighing<'a, '_> {
                 return Err(stop(Near::OtherSigner, expected, found, problem));
             }
         }
-        let expected = format!("a job of pipeline #{}", release.id);
+        let wanted = &self.facts.question.image.release_job;
+        let expected = format!("job {wanted} of pipeline #{}", release.id);
         let uri = identity.run_invocation_uri.as_deref().unwrap_or("no job");
         let other = |by: String| self.late(expected.clone(), by.clone(), LateFault::OtherJob { by });
         let Some(look) = self.facts.signing_jobs.iter().find(|look| look.run_invocation_uri == uri) else {
@@ -240,6 +243,9 @@ impl<'a> Weighing<'a, '_> {
         };
         if job.pipeline != release.id || ran != (release.id, release.project) {
             return Err(other(format!("job {} #{} of pipeline #{}", job.name, job.id, job.pipeline)));
+        }
+        if job.name != *wanted {
+            return Err(other(format!("job {} #{}", job.name, job.id)));
         }
         if job.status != CiStatus::Success {
             return Err(other(format!("job {} #{}: {}", job.name, job.id, job.status.word())));
