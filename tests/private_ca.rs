@@ -6,7 +6,13 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
 
+use countersign::facts::trust_root::{Roots, Source, tuf};
+use countersign::model::Timestamp;
+use countersign::model::gitlab::InstanceName;
+use countersign::sandbox::authority::{Authority as Sigstore, TufRepository};
 use countersign::sandbox::shop::{Shop, Signing};
+use countersign::verdict::Looked;
+use jiff::SignedDuration;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -85,14 +91,20 @@ impl World {
     /// Exit code and words of `countersign verify`.
     async fn verify(&self) -> (i32, String) {
         let image = format!("{}/shop/api:{TAG}", self.registry);
+        self.say(&["verify", &image, "--project", "shop/api", "--config", "bot.toml"], None).await
+    }
+
+    /// The same of any command, on a machine that knows the authorities of this file.
+    async fn say(&self, arguments: &[&str], machine_knows: Option<&str>) -> (i32, String) {
         let folder = self.folder.path().to_owned();
-        let output = tokio::task::spawn_blocking(move || {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-            let arguments = ["verify", &image, "--project", "shop/api", "--config", "bot.toml"];
-            // The machine's own authorities are whatever they are; none of them signed these certificates.
-            command.current_dir(&folder).args(arguments).env_remove("DOCKER_CONFIG").env("HOME", &folder).env("NO_PROXY", "localhost");
-            command.output().unwrap()
-        });
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        // The machine's own authorities are whatever they are; none of them signed these certificates.
+        command.current_dir(&folder).args(arguments).env_remove("DOCKER_CONFIG").env("HOME", &folder).env("NO_PROXY", "localhost");
+        match machine_knows {
+            Some(file) => command.env("SSL_CERT_FILE", folder.join(file)),
+            None => command.env_remove("SSL_CERT_FILE"),
+        };
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
         let output = output.await.unwrap();
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         (output.status.code().unwrap(), said)
@@ -115,5 +127,41 @@ async fn an_authority_in_the_operators_file_is_believed_and_no_other() {
         }
         // A token is not sent to whoever is not believed.
         assert_eq!(reached > 0, gitlab == OURS, "{reached} requests");
+    }
+}
+
+/// `inspect` has no bot.toml: it believes whom the machine believes, as cosign does.
+#[tokio::test(flavor = "multi_thread")]
+async fn inspect_believes_whom_the_machine_believes() {
+    let authority = Authority::new();
+    let world = World::open(&authority, "", "").await;
+    let image = format!("{}/shop/api:{TAG}", world.registry);
+    for (file, exit) in [(Some("ca.pem"), 0), (Some("other.pem"), 3), (None, 3)] {
+        let (code, said) = world.say(&["inspect", &image, "--key", "release.pub"], file).await;
+        assert_eq!(code, exit, "{file:?}: {said}");
+    }
+}
+
+/// The connection to a TUF repository; what comes through it is believed for its signatures alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trust_root_is_fetched_from_a_server_by_an_authority_of_the_operators_file() {
+    let (authority, repository) = (Authority::new(), TufRepository::start().await.unwrap());
+    let now = Timestamp::now();
+    let root = Sigstore::new(now).unwrap().trusted_root_json();
+    repository.publish(&root, now + SignedDuration::from_hours(1)).unwrap();
+    let port = authority.in_front_of(repository.url().trim_start_matches("http://").trim_end_matches('/').parse().unwrap()).await;
+    for (ca_pem, believed) in [(Some(authority.pem.clone()), true), (Some(Authority::new().pem), false), (None, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = tuf::Settings {
+            url: format!("https://localhost:{port}").parse().unwrap(),
+            root: repository.root_json().to_vec(),
+            ca_pem,
+            cache: folder.path().join("cache"),
+            max_age: SignedDuration::from_hours(24),
+        };
+        let name = InstanceName("main".into());
+        let roots = Roots::open(&[(name.clone(), Source::Tuf(settings))].into(), now).unwrap();
+        roots.refresh(now).await;
+        assert_eq!(matches!(roots.get(&name, now), Looked::Found(_)), believed);
     }
 }

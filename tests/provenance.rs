@@ -46,9 +46,18 @@ struct Built {
 
 impl World {
     async fn new(signing: Signing) -> Self {
+        Self::with(signing, |text| text).await
+    }
+
+    /// With another `bot.toml`; beside it lies `laptop.pub` as well.
+    async fn with(signing: Signing, edit: impl FnOnce(String) -> String) -> Self {
         let shop = Shop::open(signing, None).await.unwrap().attesting();
         let folder = tempfile::tempdir().unwrap();
-        let config = Config::load(&shop.write_configuration(folder.path()).unwrap()).unwrap();
+        let path = shop.write_configuration(folder.path()).unwrap();
+        std::fs::write(folder.path().join("laptop.pub"), &shop.laptop_key.public_pem).unwrap();
+        let edited = edit(std::fs::read_to_string(&path).unwrap());
+        std::fs::write(&path, edited).unwrap();
+        let config = Config::load(&path).unwrap();
         let ledger = Ledger::open(Arc::new(MemoryStore::default())).await.unwrap();
         let bot = serve::assemble(&config, ledger, &Arc::new(Metrics::default())).unwrap();
         let policy = config.projects[0].policy.clone();
@@ -285,7 +294,7 @@ async fn an_attestation_before_or_by_another_than_the_release_job_is_refused() {
     world.finish(&built);
     blocks(&world.verdict().await, "CS-LATE-ATTEST");
 
-    // Another job of the same pipeline may attest.
+    // Another job of the same pipeline, as anybody might start one later.
     let world = World::new(Signing::Keyless).await;
     let built = world.build();
     let test = world.shop.gitlab.world().job_named(built.pipeline, "test");
@@ -299,7 +308,7 @@ async fn an_attestation_before_or_by_another_than_the_release_job_is_refused() {
     let bundle = world.shop.attest_keyless(&statement, test, TAG, Timestamp::now()).unwrap();
     world.shop.registry.attach_bundle(IMAGE, built.digest, &bundle);
     world.finish(&built);
-    passes(&world.verdict().await);
+    blocks(&world.verdict().await, "CS-LATE-ATTEST");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -316,6 +325,38 @@ async fn a_laptops_attestation_counts_for_nothing() {
     // Beside a good one it does no harm.
     world.shop.attest(built.digest, &world.statement(&built), built.job, TAG).unwrap();
     passes(&world.verdict().await);
+}
+
+/// A leaked key, revoked an hour ago, tells a story about an image that the current key signed: what its windows say of signatures
+/// holds for statements.
+#[tokio::test(flavor = "multi_thread")]
+async fn provenance_by_a_key_that_may_not_sign_any_more_blocks() {
+    let now = Timestamp::now();
+    for (window, logged_at, code) in [
+        (format!("revoked = {}", now - SignedDuration::from_hours(1)), None, "CS-KEY-REVOKED"),
+        (format!("revoked = {}", now - SignedDuration::from_hours(1)), Some(now), "CS-KEY-REVOKED"),
+        (format!("retired = {}", now - SignedDuration::from_hours(1)), Some(now), "CS-KEY-RETIRED"),
+        (format!("not_before = {}", now + SignedDuration::from_hours(1)), Some(now), "CS-KEY-EARLY"),
+        ("require_log = true".into(), None, "CS-SIG-UNLOGGED"),
+    ] {
+        let old_key = format!("[signer.old-key]\nkey_file = \"laptop.pub\"\n{window}\n\n[[project]]");
+        let edit = |text: String| {
+            text.replace("[[project]]", &old_key).replace("signer = \"release-key\"", "signer = [\"release-key\", \"old-key\"]")
+        };
+        let world = World::with(Signing::BundleKey, edit).await;
+        let built = world.build();
+        let (authority, key, statement) = (&world.shop.authority, &world.shop.laptop_key, world.statement(&built));
+        let bundle = match logged_at {
+            Some(at) => authority.attest_with_key_logged(key, &statement, at).unwrap(),
+            None => authority.attest_with_key(key, &statement).unwrap(),
+        };
+        world.shop.registry.attach_bundle(IMAGE, built.digest, &bundle);
+        world.finish(&built);
+        let verdict = world.verdict().await;
+        blocks(&verdict, code);
+        let stopped: Vec<_> = verdict.findings.iter().filter(|f| f.outcome == CheckOutcome::Blocked).map(|f| f.check).collect();
+        assert_eq!(stopped, [Check::Provenance, Check::BaseImage], "{window}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -301,6 +301,7 @@ impl Offered {
             url: self.repository.url().parse().unwrap(),
             root: self.repository.root_json().to_vec(),
             cache: self.folder.path().join("cache"),
+            ca_pem: None,
             max_age: self.max_age,
         };
         Roots::open(&[(main_gitlab(), Source::Tuf(settings))].into(), now).unwrap()
@@ -399,6 +400,7 @@ async fn what_the_root_did_not_sign_is_not_believed() {
         url: source.repository.url().parse().unwrap(),
         root: stranger.root_json().to_vec(),
         cache: source.folder.path().join("cache"),
+        ca_pem: None,
         max_age: source.max_age,
     };
     let roots = Roots::open(&[(main_gitlab(), Source::Tuf(settings))].into(), hour(0)).unwrap();

@@ -46,7 +46,6 @@ impl Reader<'_> {
         }
     }
 
-    /// A secret, looked up. Nothing of it, and no name that could be a secret in the wrong place, gets into a problem.
     /// A secret of one line, looked up. Nothing of it, and no name that could be a secret in the wrong place, gets into a problem.
     pub fn secret(&self, node: &Node<'_>) -> Option<Secret> {
         let (place, secret) = self.look_up(node)?;

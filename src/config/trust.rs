@@ -205,9 +205,13 @@ pub fn source(reader: &Reader<'_>, gitlab: &Node<'_>, name: &str, caches: &Path)
         }
         None => tuf_repository(reader, &trust)?,
     };
+    // A server with a private authority mostly has a repository with the same one.
+    let own_ca = if trust.text().is_some() { Some(None) } else { reader.ca_bundle(&trust, &repository::CA_FILE) };
+    let ca_pem =
+        [own_ca?, reader.ca_bundle(gitlab, &instance::CA_FILE)?].into_iter().flatten().reduce(|own, server| format!("{own}\n{server}"));
     let mark = Digest::of(&[url_bytes(&url), &root].concat());
     let cache = caches.join(format!("{name}-{}", &mark.hex()[..12]));
-    Some(Some(Source::Tuf(tuf::Settings { url, root, cache, max_age: max_age?.try_into().ok()? })))
+    Some(Some(Source::Tuf(tuf::Settings { url, root, ca_pem, cache, max_age: max_age?.try_into().ok()? })))
 }
 
 fn url_bytes(url: &Url) -> &[u8] {

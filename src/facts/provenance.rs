@@ -29,7 +29,7 @@ use super::sigstore::{Content, Judged};
 use crate::model::Digest;
 use crate::model::attestation::{Attested, AttestedAt, ImageUsed, PredicateType, Provenance, Source};
 use crate::model::gitlab::{CommitSha, JobId, PipelineId};
-use crate::model::signer::SignatureState;
+use crate::model::signer::{Proven, SignatureState};
 
 /// Bytes of a statement: those of the largest evidence that is read at all.
 const STATEMENT: usize = 1024 * 1024;
@@ -43,10 +43,10 @@ const STATEMENTS: [&str; 2] = ["https://in-toto.io/Statement/v0.1", "https://in-
 pub fn attested(judged: Judged, at: AttestedAt) -> Option<Attested> {
     let Content::Attestation { predicate_type, statement } = &judged.content else { return None };
     let kind = PredicateType::ALL.into_iter().find(|kind| kind.uri() == predicate_type)?;
-    let signed_at = judged.logged.signed_at;
+    let proven = judged.logged.proven();
     Some(match read(kind, statement) {
-        Ok(says) => Attested { at, state: judged.state, signed_at, says: Some(says) },
-        Err(reason) => Attested { at, state: SignatureState::Unreadable { reason }, signed_at: None, says: None },
+        Ok(says) => Attested { at, state: judged.state, proven, says: Some(says) },
+        Err(reason) => Attested { at, state: SignatureState::Unreadable { reason }, proven: Proven::default(), says: None },
     })
 }
 

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::gitlab::{CommitSha, JobId, PipelineId, RunnerId};
-use super::signer::{Layout, SignatureState, SignedBy};
+use super::signer::{Layout, Proven, SignatureState, SignedBy};
 use super::{Digest, Timestamp};
 
 /// The versions of SLSA provenance that are read. Another predicate type is no provenance.
@@ -101,10 +101,17 @@ pub enum AttestedAt {
 pub struct Attested {
     pub at: AttestedAt,
     pub state: SignatureState,
-    /// The earliest time that a log or timestamp authority proves.
-    pub signed_at: Option<Timestamp>,
+    /// What a log or timestamp authority proves of it, whoever signed.
+    pub proven: Proven,
     /// `None` where it cannot be read as provenance; `state` says why.
     pub says: Option<Provenance>,
+}
+
+impl Attested {
+    /// The earliest proven time.
+    pub fn signed_at(&self) -> Option<Timestamp> {
+        self.proven.times.map(|(earliest, _)| earliest)
+    }
 }
 
 /// The base image, and who says so.

@@ -65,7 +65,7 @@ impl KeyWindow {
     }
 }
 
-/// What a trusted log or timestamp authority proves about the time of a key's signature; a keyless one has it in its identity.
+/// What a trusted log or timestamp authority proves about the time of a signature or statement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proven {
     /// Whether a log of the trust root holds the signature.

@@ -81,8 +81,8 @@ pub const CODES: &[Code] = &[
     Code {
         code: "CS-LATE-ATTEST",
         title: "its provenance was not made by the building pipeline",
-        meaning: "The provenance was signed by a job of another pipeline, or at a time when the job it names did not run. Whoever attests later was not there when the image was built.",
-        todo: "Move signing and attesting into the jobs of the release pipeline.",
+        meaning: "The provenance was signed by another job than the release job of the release pipeline, or at a time when that job did not run. Whoever attests later, or from a job that anyone may play, was not there when the image was built.",
+        todo: "Sign and attest in the release job itself (`release_job` in the configuration).",
     },
     Code {
         code: "CS-COMMIT",

@@ -7,7 +7,7 @@ use crate::model::gitlab::{
     AskingJob, Commit, CommitSha, GitRef, Job, MergeRequest, Pipeline, PipelineId, Project, Tag, TestSummary, User,
 };
 use crate::model::project::{WatchedImage, WatchedProject};
-use crate::model::signer::Signature;
+use crate::model::signer::{KeylessIdentity, Signature};
 use crate::model::{Digest, Timestamp};
 
 /// A look has three answers. An outage is never absence.
@@ -274,6 +274,12 @@ impl Facts {
             About::Release { tag } | About::Image { tag: Some(tag), .. } => Some(GitRef::Tag(tag.clone())),
             About::Pipeline { .. } | About::Image { tag: None, .. } => self.pipeline.found().map(|p| p.git_ref.clone()),
         }
+    }
+
+    /// The job that a certificate's run address names, as GitLab records it.
+    pub fn signing_job(&self, identity: &KeylessIdentity) -> Looked<&Job> {
+        let uri = identity.run_invocation_uri.as_deref();
+        self.signing_jobs.iter().find(|look| Some(look.run_invocation_uri.as_str()) == uri).map_or(Looked::Absent, |look| look.job.as_ref())
     }
 
     /// The release job: the newest attempt of the job with the configured name.

@@ -40,7 +40,7 @@ pub struct Policy {
     pub base_image: Demand,
     /// What happens when the base image is not the one of the release before; [`Demand::Required`] blocks. It is shown in any case.
     pub base_unchanged: Demand,
-    /// The runners that the release job may run on; `None` lets every runner release.
+    /// The runners that the release job may run on, every attempt of it that counts; `None` lets every runner release.
     pub runners: Option<Vec<TrustedRunner>>,
     /// Whether a log of the trust root must hold the signatures of keys as well; those of pipelines it always must.
     #[serde(default)]
@@ -220,7 +220,7 @@ pub enum Check {
     Provenance,
     /// The base image is recorded, and the one of the release before.
     BaseImage,
-    /// The release job ran on a trusted runner.
+    /// The release job ran on a trusted runner, and so did the job that signed.
     Runner,
 }
 

@@ -219,7 +219,7 @@ pub fn attested_keyless_facts() -> Facts {
     let Facts { previous_base, .. } = attested_facts();
     let mut facts = good_keyless_facts();
     let mut by_pipeline = attested(SignedBy::Keyless(Box::new(identity())));
-    by_pipeline.signed_at = Some(at("13:41"));
+    by_pipeline.proven = Proven { logged: true, times: Some((at("13:41"), at("13:41"))) };
     facts.provenance = Looked::Found(vec![by_pipeline]);
     facts.previous_base = previous_base;
     facts
@@ -227,7 +227,12 @@ pub fn attested_keyless_facts() -> Facts {
 
 /// A verified provenance by this signer.
 pub fn attested(by: SignedBy) -> Attested {
-    Attested { at: AttestedAt::Registry(Layout::Referrers), state: SignatureState::Verified(by), signed_at: None, says: Some(provenance()) }
+    Attested {
+        at: AttestedAt::Registry(Layout::Referrers),
+        state: SignatureState::Verified(by),
+        proven: Proven::default(),
+        says: Some(provenance()),
+    }
 }
 
 /// What the provenance of the good image says.

@@ -80,9 +80,16 @@ pub mod trust {
     );
     pub static TUF_ROOT: Key =
         key("tuf_root", Kind::Text(&forms::FILE), Need::Required, "The repository's root.json in which trust begins, checked by hand.");
+    pub static CA_FILE: Key = key(
+        "ca_file",
+        Kind::Text(&forms::FILE),
+        Need::Optional,
+        "PEM file of certificate authorities that are believed beside the machine's own when it is fetched. Those of the GitLab server's \
+         `ca_file` are believed too.",
+    );
 }
 
-pub static TRUST: Section = section("trust", "A TUF repository that publishes a trusted_root.json.", &[&trust::TUF_URL, &trust::TUF_ROOT]);
+pub static TRUST: Section = section("trust", "A TUF repository that publishes a trusted_root.json.", &[&trust::TUF_URL, &trust::TUF_ROOT, &trust::CA_FILE]);
 
 pub mod registry {
     use super::*;

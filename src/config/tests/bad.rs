@@ -318,6 +318,11 @@ fn a_trust_root_comes_from_one_place() {
         ("trust = { tuf_url = \"https://tuf.example.com\", tuf_root = \"junk.pub\" }", "trust.tuf_root", &["no TUF root.json"]),
         ("trust = { tuf_url = \"https://tuf.example.com\", tuf_root = \"trusted_root.json\" }", "trust.tuf_root", &["no TUF root.json"]),
         ("trust = { tuf_url = \"https://tuf.example.com\", tuf_root = \"none\" }", "trust.tuf_root", &["does not exist"]),
+        (
+            "trust = { tuf_url = \"https://tuf.example.com\", tuf_root = \"tuf-root.json\", ca_file = \"release.pub\" }",
+            "trust.ca_file",
+            &["no -----BEGIN CERTIFICATE-----"],
+        ),
     ] {
         check(&with(trust), &[(4, &format!("gitlab.main.{path}"), words)]);
     }
@@ -341,6 +346,23 @@ fn each_fetched_trust_root_is_kept_in_a_folder_of_its_own_beside_the_store() {
     let (own, age) = caches("trust = { tuf_url = \"https://tuf.example.com\", tuf_root = \"tuf-root.json\" }\ntrust_max_age = \"2d\"");
     assert_ne!(own, public);
     assert_eq!(age, 48);
+}
+
+#[test]
+fn a_repository_of_trust_roots_is_believed_by_its_own_authorities_and_by_its_servers() {
+    let folder = folder();
+    let believed = |trust: &str| {
+        let text = with_project(&format!("{IMAGE}{SIGNER}")).replace("[[project]]", &format!("{trust}\n[[project]]"));
+        match parse_in(folder.path(), &text).unwrap().trust_roots.into_values().next().unwrap() {
+            trust_root::Source::Tuf(tuf) => tuf.ca_pem.map_or(0, |pem| pem.matches("-----BEGIN CERTIFICATE-----").count()),
+            trust_root::Source::Pinned(_) => panic!("it is fetched"),
+        }
+    };
+    let own = "trust = { tuf_url = \"https://tuf.example.com\", tuf_root = \"tuf-root.json\", ca_file = \"private-ca.pem\" }";
+    assert_eq!(believed(own), 1);
+    assert_eq!(believed(&format!("{own}\nca_file = \"private-ca.pem\"")), 2);
+    assert_eq!(believed("trust = \"public-good\""), 0);
+    assert_eq!(believed("trust = \"public-good\"\nca_file = \"private-ca.pem\""), 1);
 }
 
 #[test]

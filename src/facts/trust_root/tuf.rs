@@ -20,6 +20,7 @@ use url::Url;
 
 use super::{MAX_BYTES, TrustRoot};
 use crate::facts::sigstore::json::short;
+use crate::tls::trusting;
 use crate::model::Timestamp;
 
 /// One refresh with all its requests: about five small files.
@@ -39,6 +40,9 @@ pub struct Settings {
     pub url: Url,
     /// The `root.json` in which trust begins.
     pub root: Vec<u8>,
+    /// Authorities that are believed beside the machine's own when it is fetched, as a PEM bundle. They vouch for the connection only;
+    /// what is fetched is believed for its signatures.
+    pub ca_pem: Option<String>,
     /// Where verified metadata and the target are kept, for this source alone.
     pub cache: PathBuf,
     /// How old the last refresh may be before the root is no longer believed; its signed expiry may end it sooner.
@@ -102,7 +106,8 @@ pub(super) async fn fetch(settings: &Settings, now: Timestamp) -> Result<Fetched
         .redirect(reqwest::redirect::Policy::none())
         .https_only(!plain);
     // Plain HTTP is for this machine only, and no proxy stands in between.
-    let client = if plain { client.no_proxy() } else { client }.build().map_err(|error| other(&error))?;
+    let client = if plain { client.no_proxy() } else { client };
+    let client = trusting(client, settings.ca_pem.as_deref()).and_then(reqwest::ClientBuilder::build).map_err(|error| other(&error))?;
     let repository = HttpRepository::new(settings.url.as_str()).map_err(|error| other(&error))?.with_http_client(client);
     let store = FileStore::new(&settings.cache);
     let work = verify(repository, store.clone(), &settings.root, now);

@@ -1,18 +1,18 @@
 //! Which provenance counts. As for signatures, one statement meets the whole rule by itself, and one that does is enough: whoever
 //! may push to the registry may lay others beside it.
 //!
-//! A statement counts if a signer whom the image trusts signed it, the release pipeline made it while its job ran, it describes
+//! A statement counts if a signer whom the image trusts signed it, within the window of its key and logged where that is demanded, the release pipeline made it while its job ran, it describes
 //! these bytes, and what it says of project, commit, pipeline, job and runner is what GitLab's own records say.
 
 use jiff::SignedDuration;
 
-use super::evidence::trusts_key;
+use super::evidence::trusted_key;
 use super::identity::{self, Weighed};
-use super::{pipeline_problem, signature, tag_or_ref};
-use crate::model::Digest;
+use super::{key, pipeline_problem, signature, tag_or_ref};
 use crate::model::attestation::{Attested, AttestedAt, Provenance, ProvenanceSeen, Source};
 use crate::model::gitlab::{CiStatus, CommitSha, Job, Pipeline, Project};
-use crate::model::signer::{KeylessIdentity, SignatureState, SignedBy};
+use crate::model::signer::{KeylessIdentity, SignatureState, SignedBy, SignerName};
+use crate::model::{Digest, Timestamp};
 use crate::verdict::{Facts, LateFault, Looked, PipelineFault, Policy, Problem, Why};
 
 /// How far a log's clock and GitLab's may differ.
@@ -110,7 +110,7 @@ pub fn shown(facts: &Facts, policy: &Policy) -> Option<ProvenanceSeen> {
         build_type: held.says.build_type.clone(),
         at: held.attested.at,
         signed_by: held.by.clone(),
-        signed_at: held.attested.signed_at,
+        signed_at: held.attested.signed_at(),
     })
 }
 
@@ -132,8 +132,10 @@ impl<'a> Weighing<'a, '_> {
         let project = self.look(self.facts.project.as_ref(), "a project", "no such project")?;
         let release = self.look(self.facts.pipeline.as_ref(), "a pipeline", "no pipeline")?;
         let attesting = match by {
-            SignedBy::Key(name) if trusts_key(self.facts, name) => None,
-            SignedBy::Key(name) => return Err(self.other_signer(format!("key {name}"))),
+            SignedBy::Key(name) => {
+                self.key(name)?;
+                None
+            }
             SignedBy::Keyless(identity) => Some(self.attesting_job(identity, project, release)?),
         };
         self.project(says, project)?;
@@ -186,8 +188,24 @@ impl<'a> Weighing<'a, '_> {
         stop(Near::OtherRun, expected, found, Problem::LateAttest { digest: self.digest, fault, pipeline })
     }
 
-    /// The job of the release pipeline whose identity signed, while it ran: an attestation made later, by a job that somebody
-    /// started for it or with a token that left its job, says nothing of the build.
+    /// Whether the key may attest, by the rule for signatures: who holds a revoked key can forge a story for an image that a good
+    /// key signed.
+    fn key(&self, name: &SignerName) -> Result<(), Stop> {
+        let Some(signer) = trusted_key(self.facts, name) else { return Err(self.other_signer(format!("key {name}"))) };
+        match key::weigh(self.attested.proven, signer, self.facts, self.policy) {
+            key::Standing::Counts => Ok(()),
+            key::Standing::CouldNot(why) => Err(why.into()),
+            key::Standing::Refused(fault) => {
+                let found = format!("key {name}, {}", signature::refused(&fault));
+                Err(stop(Near::OtherSigner, signature::trusted(self.facts), found, Problem::Key { key: name.clone(), fault }))
+            }
+        }
+    }
+
+    /// The release job whose identity signed, while it ran: an attestation made later, by a job that somebody started for it or with
+    /// a token that left its job, says nothing of the build. No other job of the pipeline may attest, whenever it ran: GitLab does not
+    /// tell a job that somebody played, with variables of their choice, from one that ran by itself, and none but the release job saw
+    /// the build. GitLab's own attestation carries the identity of the job that built, too.
     fn attesting_job(&self, identity: &KeylessIdentity, project: &Project, release: &Pipeline) -> Result<&'a Job, Stop> {
         match identity::weigh_claims(identity, self.digest, self.facts, self.policy) {
             Weighed::Holds => {}
@@ -205,7 +223,8 @@ impl<'a> Weighing<'a, '_> {
                 return Err(stop(Near::OtherSigner, expected, found, problem));
             }
         }
-        let expected = format!("a job of pipeline #{}", release.id);
+        let wanted = &self.facts.question.image.release_job;
+        let expected = format!("job {wanted} of pipeline #{}", release.id);
         let uri = identity.run_invocation_uri.as_deref().unwrap_or("no job");
         let other = |by: String| self.late(expected.clone(), by.clone(), LateFault::OtherJob { by });
         let Some(look) = self.facts.signing_jobs.iter().find(|look| look.run_invocation_uri == uri) else {
@@ -225,6 +244,9 @@ impl<'a> Weighing<'a, '_> {
         if job.pipeline != release.id || ran != (release.id, release.project) {
             return Err(other(format!("job {} #{} of pipeline #{}", job.name, job.id, job.pipeline)));
         }
+        if job.name != *wanted {
+            return Err(other(format!("job {} #{}", job.name, job.id)));
+        }
         if job.status != CiStatus::Success {
             return Err(other(format!("job {} #{}: {}", job.name, job.id, job.status.word())));
         }
@@ -238,29 +260,27 @@ impl<'a> Weighing<'a, '_> {
             return Err(self.late(format!("made while {name} ran"), "GitLab knows no such time".into(), LateFault::OtherJob { by: name }));
         };
         // A certificate without a proven time is not verified in the first place.
-        let Some(at) = self.attested.signed_at else {
+        let Some(times) = self.attested.proven.times else {
             return Err(self.late(format!("made while {name} ran"), "at no proven time".into(), LateFault::OtherJob { by: name }));
         };
         let after = match self.attested.at {
             AttestedAt::Registry(_) => SKEW,
             AttestedAt::Gitlab => GITLAB_SIGNS_WITHIN,
         };
-        if at.duration_since(start) < -SKEW || at.duration_since(end) > after {
-            return Err(self.late(format!("between {start} and {end}"), at.to_string(), LateFault::OtherTime { job: name, at }));
+        match outside(times, start, end.checked_add(after).unwrap_or(end)) {
+            Some(at) => Err(self.late(format!("between {start} and {end}"), at.to_string(), LateFault::OtherTime { job: name, at })),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// A key names no job. Where a log proves the time, it must be within the pipeline's.
     fn in_pipeline_time(&self, release: &Pipeline) -> Result<(), Stop> {
-        let (Some(at), Some(start)) = (self.attested.signed_at, release.created_at) else { return Ok(()) };
-        let late = release.finished_at.is_some_and(|end| at.duration_since(end) > SKEW);
-        if late || at.duration_since(start) < -SKEW {
-            let job = format!("pipeline #{}", release.id);
-            let end = release.finished_at.map_or_else(|| "now".into(), |end| end.to_string());
-            return Err(self.late(format!("between {start} and {end}"), at.to_string(), LateFault::OtherTime { job, at }));
-        }
-        Ok(())
+        let (Some(times), Some(start)) = (self.attested.proven.times, release.created_at) else { return Ok(()) };
+        let end = release.finished_at.map_or(Timestamp::MAX, |end| end.checked_add(SKEW).unwrap_or(end));
+        let Some(at) = outside(times, start, end) else { return Ok(()) };
+        let job = format!("pipeline #{}", release.id);
+        let end = release.finished_at.map_or_else(|| "now".into(), |end| end.to_string());
+        Err(self.late(format!("between {start} and {end}"), at.to_string(), LateFault::OtherTime { job, at }))
     }
 
     /// Every address of a project that the statement gives is this project's.
@@ -334,6 +354,12 @@ impl<'a> Weighing<'a, '_> {
         let fault = PipelineFault::OtherRun { claimed: claimed.clone(), recorded: recorded.clone() };
         stop(Near::OtherStory, recorded, claimed, pipeline_problem(self.facts, fault))
     }
+}
+
+/// The proven time that does not lie between a start and a last moment. Every one must (SR-13): an early one carries no late one.
+fn outside((earliest, latest): (Timestamp, Timestamp), start: Timestamp, last: Timestamp) -> Option<Timestamp> {
+    let early = (earliest.duration_since(start) < -SKEW).then_some(earliest);
+    early.or((latest > last).then_some(latest))
 }
 
 /// Whether an address is this project's: the whole value, but for what Git adds to it. GitLab's paths are compared as they are

@@ -47,7 +47,7 @@ pub fn weigh_of<'a>(digest: Digest, beside: &'a Looked<Vec<Signature>>, facts: &
     for signature in signatures {
         match &signature.state {
             SignatureState::Verified(SignedBy::Key(name)) => {
-                match trusted_key(facts, name).map(|signer| key::weigh(signature, signer, facts, policy)) {
+                match trusted_key(facts, name).map(|signer| key::weigh(signature.proven, signer, facts, policy)) {
                     Some(Standing::Counts) => by_key = by_key.or(Some((signature, name))),
                     Some(Standing::Refused(fault)) => refused = refused.into_iter().chain([(fault, name)]).min(),
                     Some(Standing::CouldNot(why)) => could_not = could_not.or(Some(why)),
@@ -76,13 +76,42 @@ pub fn weigh_of<'a>(digest: Digest, beside: &'a Looked<Vec<Signature>>, facts: &
     }
 }
 
-/// Whether this image trusts a key of that name.
-pub fn trusts_key(facts: &Facts, name: &SignerName) -> bool {
-    trusted_key(facts, name).is_some()
+/// Everybody whose signature over the image counts by itself, and why another could not be weighed.
+pub struct Signers<'a> {
+    pub all: Vec<&'a SignedBy>,
+    pub could_not: Option<Why>,
+}
+
+/// Where [`weigh`] names the one signature to show, this names all: what else must be true of a signer, or agree with one, may be
+/// true of another than the first.
+pub fn signers<'a>(facts: &'a Facts, policy: &Policy) -> Signers<'a> {
+    let mut signers = Signers { all: vec![], could_not: facts.digest.unreachable().or(facts.signatures.unreachable()).cloned() };
+    let (Some(digest), Some(signatures)) = (facts.digest.found(), facts.signatures.found()) else { return signers };
+    for signature in signatures {
+        let SignatureState::Verified(by) = &signature.state else { continue };
+        let worth = match by {
+            SignedBy::Key(name) => match trusted_key(facts, name).map(|signer| key::weigh(signature.proven, signer, facts, policy)) {
+                Some(Standing::Counts) => Looked::Found(()),
+                Some(Standing::CouldNot(why)) => Looked::Unreachable(why),
+                Some(Standing::Refused(_)) | None => Looked::Absent,
+            },
+            SignedBy::Keyless(identity) => match identity::weigh(identity, *digest, facts, policy) {
+                Weighed::Holds => Looked::Found(()),
+                Weighed::CouldNot(why) => Looked::Unreachable(why),
+                Weighed::Fails(_) => Looked::Absent,
+            },
+        };
+        match worth {
+            Looked::Found(()) => signers.all.push(by),
+            Looked::Absent => {}
+            Looked::Unreachable(why) => signers.could_not = signers.could_not.or(Some(why)),
+        }
+    }
+    signers
 }
 
 /// The key of that name, if this image trusts it. A name is not enough: it must be a key's, not a keyless signer's.
-fn trusted_key<'a>(facts: &'a Facts, name: &SignerName) -> Option<&'a TrustedSigner> {
+pub fn trusted_key<'a>(facts: &'a Facts, name: &SignerName) -> Option<&'a TrustedSigner> {
     facts.question.image.signers.iter().find(|signer| match &signer.kind {
         SignerKind::Key { .. } => signer.name == *name,
         SignerKind::GitlabOidc { .. } => false,

@@ -79,7 +79,7 @@ pub fn weigh(identity: &KeylessIdentity, digest: Digest, facts: &Facts, policy: 
     sum(compared)
 }
 
-/// Of an attestation: every claim but the job's. Another job of the pipeline may attest, which is looked at by itself.
+/// Of an attestation: every claim but the job's, which is looked at by itself, together with the time.
 pub fn weigh_claims(identity: &KeylessIdentity, digest: Digest, facts: &Facts, policy: &Policy) -> Weighed {
     sum(compare_claims(identity, digest, facts, policy))
 }

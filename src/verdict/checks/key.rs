@@ -1,4 +1,4 @@
-//! Whether a key's verified signature counts: the key's window, and the log where one is demanded.
+//! Whether what a key signed counts, a signature or a statement alike: the key's window, and the log where one is demanded.
 //!
 //! Only a trusted log or timestamp authority proves when a signature was made (SR-13). The end of the job that should have made it
 //! proves nothing: whoever holds the key may sign later, and push beside the image. So, in this order:
@@ -12,7 +12,7 @@
 //! Before a bound is reached by our own clock, no signature can be past it.
 
 use crate::model::Timestamp;
-use crate::model::signer::{Signature, TrustedSigner};
+use crate::model::signer::{Proven, TrustedSigner};
 use crate::verdict::{Facts, KeyFault, Looked, Policy, Why};
 
 /// What a key's verified signature is worth.
@@ -24,8 +24,9 @@ pub enum Standing {
     CouldNot(Why),
 }
 
-pub fn weigh(signature: &Signature, signer: &TrustedSigner, facts: &Facts, policy: &Policy) -> Standing {
-    let (window, times) = (&signer.window, signature.proven.times);
+/// Of a signature over the image, or of a statement about it: a key that may not sign the one may not sign the other.
+pub fn weigh(proven: Proven, signer: &TrustedSigner, facts: &Facts, policy: &Policy) -> Standing {
+    let (window, times) = (&signer.window, proven.times);
     if let Some(at) = window.revoked
         && !is_older(times, at, facts)
     {
@@ -48,10 +49,15 @@ pub fn weigh(signature: &Signature, signer: &TrustedSigner, facts: &Facts, polic
             }
         }
     }
-    if (signer.require_log || policy.require_log) && !signature.proven.logged {
+    if needs_log(signer, policy) && !proven.logged {
         return Standing::Refused(KeyFault::Unlogged);
     }
     Standing::Counts
+}
+
+/// Whether a log must hold what this key signs.
+pub fn needs_log(signer: &TrustedSigner, policy: &Policy) -> bool {
+    signer.require_log || policy.require_log
 }
 
 /// Whether the signature was certainly made before a moment: by every proven time, or because that moment has not come.

@@ -79,8 +79,8 @@ pub fn trusted(facts: &Facts) -> String {
     if names.is_empty() { "a trusted signer, and none is configured".into() } else { names.join(" or ") }
 }
 
-/// Why a key's signature does not count.
-fn refused(fault: &KeyFault) -> String {
+/// Why what a key signed does not count.
+pub fn refused(fault: &KeyFault) -> String {
     match fault {
         KeyFault::Revoked { at, signed: Some(signed) } => format!("revoked as of {at}, signed {signed}"),
         KeyFault::Revoked { at, signed: None } => format!("revoked as of {at}, and no time is proven"),

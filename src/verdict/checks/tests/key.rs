@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::Timestamp;
-use crate::model::signer::{KeyWindow, Proven, Signature, SignedBy, SignerKind, SignerName, TrustedSigner};
+use crate::model::signer::{KeyWindow, Signature, SignedBy, SignerKind, SignerName, TrustedSigner};
 use crate::verdict::KeyFault;
 use crate::verdict::testing::{KEY, image_digest, other_digest, sighting};
 
@@ -14,10 +14,6 @@ fn facts(window: KeyWindow, times: Option<(&str, &str)>) -> Facts {
         f.question.image.signers[0].window = window;
         inside(&mut f.signatures)[0].proven = proven(times);
     })
-}
-
-fn proven(times: Option<(&str, &str)>) -> Proven {
-    Proven { logged: times.is_some(), times: times.map(|(earliest, latest)| (at(earliest), at(latest))) }
 }
 
 fn by(name: &str, times: Option<(&str, &str)>) -> Signature {

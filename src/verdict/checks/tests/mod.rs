@@ -1,5 +1,6 @@
 //! One change to facts that pass, and what must come of it.
 
+mod attested;
 mod identity;
 mod key;
 mod origin;
@@ -11,7 +12,7 @@ mod signature;
 mod sweep;
 
 use crate::model::gitlab::Job;
-use crate::model::signer::SignatureState;
+use crate::model::signer::{Proven, SignatureState};
 use crate::verdict::facts::{DigestFile, Sighting, TagRole};
 use crate::verdict::testing::{at, down, good_facts, good_keyless_facts, good_policy, signature};
 use crate::verdict::{Check, CheckOutcome, Facts, Looked, Outcome, Policy, Problem, Service, Verdict};
@@ -71,6 +72,11 @@ fn keyless_with(change: impl FnOnce(&mut Facts)) -> Facts {
     let mut facts = good_keyless_facts();
     change(&mut facts);
     facts
+}
+
+/// What is proven of something signed: its earliest and its latest time, by a log; without a time, nothing.
+fn proven(times: Option<(&str, &str)>) -> Proven {
+    Proven { logged: times.is_some(), times: times.map(|(earliest, latest)| (at(earliest), at(latest))) }
 }
 
 /// What the one finding of a check says.

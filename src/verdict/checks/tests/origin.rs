@@ -10,27 +10,27 @@ use crate::verdict::testing::{
 };
 use crate::verdict::{Demand, TrustedRunner};
 
-fn by_key(change: impl FnOnce(&mut Facts)) -> Facts {
+pub(super) fn by_key(change: impl FnOnce(&mut Facts)) -> Facts {
     let mut facts = attested_facts();
     change(&mut facts);
     facts
 }
 
-fn keyless(change: impl FnOnce(&mut Facts)) -> Facts {
+pub(super) fn keyless(change: impl FnOnce(&mut Facts)) -> Facts {
     let mut facts = attested_keyless_facts();
     change(&mut facts);
     facts
 }
 
-fn held(facts: &mut Facts) -> &mut Attested {
+pub(super) fn held(facts: &mut Facts) -> &mut Attested {
     &mut inside(&mut facts.provenance)[0]
 }
 
-fn says(facts: &mut Facts) -> &mut Provenance {
+pub(super) fn says(facts: &mut Facts) -> &mut Provenance {
     held(facts).says.as_mut().unwrap()
 }
 
-fn identity_of(facts: &mut Facts) -> &mut KeylessIdentity {
+pub(super) fn identity_of(facts: &mut Facts) -> &mut KeylessIdentity {
     match &mut held(facts).state {
         SignatureState::Verified(SignedBy::Keyless(identity)) => identity,
         other => panic!("{other:?}"),
@@ -39,7 +39,7 @@ fn identity_of(facts: &mut Facts) -> &mut KeylessIdentity {
 
 /// The provenance does not count, with this code and words, and nothing else changes but what hangs on it.
 #[track_caller]
-fn refused(facts: &Facts, code: &str, found: &str) {
+pub(super) fn refused(facts: &Facts, code: &str, found: &str) {
     let policy = Policy { base_image: Demand::Off, base_unchanged: Demand::Off, ..strict_policy() };
     let verdict = check_under(&policy, facts, Outcome::Blocked, code, &[Check::Provenance]);
     let (_, _, told) = said(&verdict, Check::Provenance);
@@ -120,22 +120,30 @@ fn attested_by(job: crate::model::gitlab::Job, pipeline: crate::model::gitlab::P
     })
 }
 
+/// A week later somebody plays a manual job of the release pipeline, with variables of their choice: GitLab's record of it looks
+/// like that of a job which ran by itself, so no other job attests, whenever it ran.
 #[test]
-fn another_job_of_the_release_pipeline_may_attest() {
-    passed_under(&strict_policy(), &attested_by(job(23, "attest"), pipeline()));
+fn only_the_release_job_attests_whichever_attempt() {
+    passed_under(&strict_policy(), &attested_by(job(31, "release_image"), pipeline()));
+    refused(&attested_by(job(23, "attest"), pipeline()), "CS-LATE-ATTEST", "job attest #23");
+    let mut played = job(23, "attest");
+    (played.started_at, played.finished_at) = (Some(at("13:55")), Some(at("13:56")));
+    let mut facts = attested_by(played, pipeline());
+    held(&mut facts).proven = proven(Some(("13:55", "13:55")));
+    refused(&facts, "CS-LATE-ATTEST", "job attest #23");
 }
 
 #[test]
 fn an_attestation_by_a_job_of_another_pipeline_is_late() {
     let mut later = pipeline();
     later.id = PipelineId(88300);
-    let mut attest = job(99, "attest");
+    let mut attest = job(99, "release_image");
     attest.pipeline = later.id;
-    refused(&attested_by(attest, later), "CS-LATE-ATTEST", "job attest #99 of pipeline #88300");
+    refused(&attested_by(attest, later), "CS-LATE-ATTEST", "job release_image #99 of pipeline #88300");
     let mut foreign = pipeline();
     foreign.project = ProjectId(8);
-    refused(&attested_by(job(23, "attest"), foreign), "CS-LATE-ATTEST", "job attest #23");
-    let mut failed = job(23, "attest");
+    refused(&attested_by(job(31, "release_image"), foreign), "CS-LATE-ATTEST", "job release_image #31");
+    let mut failed = job(31, "release_image");
     failed.status = crate::model::gitlab::CiStatus::Failed;
     refused(&attested_by(failed, pipeline()), "CS-LATE-ATTEST", "failed");
     refused(&keyless(|f| identity_of(f).run_invocation_uri = None), "CS-LATE-ATTEST", "no job");
@@ -155,14 +163,14 @@ fn an_attestation_by_a_job_of_another_pipeline_is_late() {
 /// The job ran from 13:31 to 13:41.
 #[test]
 fn an_attestation_outside_its_jobs_time_is_late() {
-    let signed = |time: &str| keyless(|f| held(f).signed_at = Some(at(time)));
+    let signed = |time: &str| keyless(|f| held(f).proven = proven(Some((time, time))));
     for good in ["13:30", "13:31", "13:41", "13:42"] {
         passed_under(&strict_policy(), &signed(good));
     }
     for bad in ["13:29", "13:43", "14:00"] {
         refused(&signed(bad), "CS-LATE-ATTEST", bad);
     }
-    refused(&keyless(|f| held(f).signed_at = None), "CS-LATE-ATTEST", "no proven time");
+    refused(&keyless(|f| held(f).proven = proven(None)), "CS-LATE-ATTEST", "no proven time");
     let timeless = keyless(|f| {
         let mut look = f.signing_jobs[0].clone();
         inside(&mut look.job).started_at = None;
@@ -177,7 +185,7 @@ fn gitlabs_own_attestation_may_come_within_the_hour() {
     let in_gitlab = |time: &str| {
         keyless(|f| {
             held(f).at = AttestedAt::Gitlab;
-            held(f).signed_at = Some(at(time));
+            held(f).proven = proven(Some((time, time)));
             f.gitlab_provenance = std::mem::replace(&mut f.provenance, Looked::Absent);
         })
     };
@@ -188,7 +196,7 @@ fn gitlabs_own_attestation_may_come_within_the_hour() {
 
 #[test]
 fn a_logged_key_attestation_must_be_of_the_pipelines_time() {
-    let signed = |time: &str| by_key(|f| held(f).signed_at = Some(at(time)));
+    let signed = |time: &str| by_key(|f| held(f).proven = proven(Some((time, time))));
     passed_under(&strict_policy(), &signed("13:40"));
     refused(&signed("13:20"), "CS-LATE-ATTEST", "13:20");
     refused(&signed("13:59"), "CS-LATE-ATTEST", "13:59");
@@ -400,6 +408,53 @@ fn only_listed_runners_release() {
     });
     check_under(&on(&[TrustedRunner::parse("#2").unwrap()]), &facts, Outcome::Blocked, "CS-RUNNER", &[Check::Runner]);
     assert_eq!((TrustedRunner::parse(""), TrustedRunner::parse("#"), TrustedRunner::parse("#x")), (None, None, None));
+}
+
+/// Attempt #21, on any runner, signed; attempt #31 is the newest, and ran on a listed one. Both must be on the list.
+#[test]
+fn the_attempt_that_signed_ran_on_a_listed_runner_too() {
+    let policy = Policy { runners: Some(vec![TrustedRunner::Id(RunnerId(2))]), ..good_policy() };
+    let other = crate::model::gitlab::Runner { id: RunnerId(66), description: "laptop".into(), runner_type: "project_type".into() };
+    let facts = |signed_elsewhere: bool, newest_elsewhere: bool| {
+        keyless_with(|f| {
+            let mut newest = job(31, "release_image");
+            if newest_elsewhere {
+                newest.runner = Some(other.clone());
+            }
+            inside(&mut f.jobs).push(newest);
+            if signed_elsewhere {
+                inside(&mut f.signing_jobs[0].job).runner = Some(other.clone());
+            }
+        })
+    };
+    passed_under(&policy, &facts(false, false));
+    for (signed, newest, found) in [(true, false, "laptop (#66), job #21"), (false, true, "laptop (#66), job #31")] {
+        let verdict = check_under(&policy, &facts(signed, newest), Outcome::Blocked, "CS-RUNNER", &[Check::Runner]);
+        assert_eq!(said(&verdict, Check::Runner).2, found);
+    }
+    // The same digest signed by both: the good one is enough, wherever it stands.
+    for good_first in [true, false] {
+        let both = keyless_with(|f| {
+            let uri = format!("{RUN}0");
+            let mut again = inside(&mut f.signatures)[0].clone();
+            if let SignatureState::Verified(SignedBy::Keyless(identity)) = &mut again.state {
+                identity.run_invocation_uri = Some(uri.clone());
+            }
+            inside(&mut f.signatures).push(again);
+            let mut look = f.signing_jobs[0].clone();
+            (look.run_invocation_uri, look.job) = (uri, Looked::Found(job(210, "release_image")));
+            inside(&mut f.jobs).push(job(210, "release_image"));
+            f.signing_jobs.push(look);
+            inside(&mut f.signing_jobs[usize::from(good_first)].job).runner = Some(other.clone());
+        });
+        passed_under(&policy, &both);
+    }
+    // Success without a runner is on no list.
+    let nowhere = keyless_with(|f| {
+        inside(&mut f.jobs).push(job(31, "release_image"));
+        inside(&mut f.signing_jobs[0].job).runner = None;
+    });
+    check_under(&policy, &nowhere, Outcome::Blocked, "CS-RUNNER", &[Check::Runner]);
 }
 
 #[test]
