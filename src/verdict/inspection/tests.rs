@@ -91,7 +91,7 @@ fn one_accepted_signature_is_enough_beside_broken_ones() {
     let elsewhere =
         SignatureState::OtherSubject { digest: Digest::of(b"other"), by: Some(SignedBy::Key(SignerName("release.pub".into()))) };
     blocked(&[signature(elsewhere)], &demand(), "CS-SIG-ON-TAG");
-    let unreadable = Piece { what: What::Unknown, ..signature(SignatureState::Unreadable { reason: "too large".into() }) };
+    let unreadable = Piece { what: What::Unknown(Shape::Either), ..signature(SignatureState::Unreadable { reason: "too large".into() }) };
     stops(std::slice::from_ref(&unreadable), &demand(), Outcome::CouldNotCheck, Some("CS-UNAVAILABLE"));
     passes(&[unreadable, signature(by_key("release.pub"))], &demand());
 }

@@ -143,6 +143,6 @@ fn unmet_terms(piece: &Piece, demand: &Demand) -> Option<Refusal> {
             let result = says_no.clone()?;
             Some(Refusal::SaysNo { predicate_type: predicate_type.clone(), result })
         }
-        What::Unknown => Some(Refusal::Unreadable { reason: "it is neither a signature nor an attestation".into() }),
+        What::Unknown(_) => Some(Refusal::Unreadable { reason: "it is neither a signature nor an attestation".into() }),
     }
 }
