@@ -248,6 +248,41 @@ async fn gitlabs_own_attestation_holds_where_none_lies_beside_the_image() {
     assert!(before > 0);
 }
 
+/// SR-02, SR-20: what is there and cannot be read is no word against the image, wherever it lies.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attestation_that_cannot_be_read_could_not_check_until_one_holds() {
+    for place in ["legacy", "bundle", "gitlab"] {
+        let world = World::new(Signing::Keyless).await;
+        let built = world.build();
+        world.finish(&built);
+        match place {
+            "legacy" => drop(world.shop.registry.add_attestation(IMAGE, built.digest, b"no envelope", json!({}))),
+            "bundle" => drop(world.shop.registry.attach_bundle(IMAGE, built.digest, b"{}")),
+            _ => put_into_gitlab(&world, &built, b"{}"),
+        }
+        let verdict = world.verdict().await;
+        assert_eq!((verdict.outcome, verdict.code()), (Outcome::CouldNotCheck, Some("CS-UNAVAILABLE")), "{place}: {:#?}", verdict.findings);
+        assert!(verdict.findings_of(Check::Signature).all(|finding| finding.outcome == CheckOutcome::Passed));
+        world
+            .shop
+            .attest_keyless(&l3(&world, &built), built.job, TAG, Timestamp::now())
+            .map(|b| put_into_gitlab(&world, &built, &b))
+            .unwrap();
+        passes(&world.verdict().await);
+    }
+}
+
+/// Provenance with many materials is as good as a short one.
+#[tokio::test(flavor = "multi_thread")]
+async fn provenance_of_some_mebibytes_holds() {
+    let world = World::new(Signing::BundleKey).await;
+    let built = world.build();
+    let mut statement = world.statement(&built);
+    statement["predicate"]["buildDefinition"]["externalParameters"]["note"] = "all that the build was told ".repeat(3 << 20 >> 5).into();
+    world.attest(&built, &statement);
+    passes(&world.verdict().await);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn gitlabs_attestations_out_of_reach_could_not_check() {
     let world = World::new(Signing::Keyless).await;

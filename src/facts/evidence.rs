@@ -2,10 +2,10 @@
 
 use super::provenance;
 use super::registry::{Evidence, EvidenceContent, EvidenceItem};
-use super::sigstore::{self, Dsse, Judged, SimpleSigning, Trust};
+use super::sigstore::{self, Content, Dsse, Judged, SimpleSigning, Trust};
 use crate::model::PinnedImage;
 use crate::model::attestation::{Attested, AttestedAt};
-use crate::model::signer::Signature;
+use crate::model::signer::{Shape, Signature};
 
 /// What the evidence amounts to.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub struct Read {
     /// Every signature found, verified or not. An attestation is not one, whatever it says (cosign 3.1.1 takes it for one); what
     /// cannot be read is reported, so that it never reads as "no signature".
     pub signatures: Vec<Signature>,
-    /// Every SLSA provenance found, verified or not.
+    /// Every SLSA provenance found, verified or not, and what may be one and cannot be read: neither does that read as "no provenance".
     pub provenance: Vec<Attested>,
 }
 
@@ -21,10 +21,9 @@ pub struct Read {
 pub fn read(evidence: &Evidence, image: &PinnedImage, trust: &Trust) -> Read {
     let mut read = Read::default();
     for item in &evidence.items {
-        let judged = judge(item, image, trust);
-        // A `.att` envelope is an attestation by its place: one that cannot be read hides no signature.
-        let attests = matches!(item.content, EvidenceContent::Dsse { .. });
-        if let (false, Some(state)) = (attests, judged.signature()) {
+        let (judged, shape) = (judge(item, image, trust), item.content.shape());
+        // What lies under `.att` is an attestation by its place: one that cannot be read hides no signature.
+        if let (Shape::Signature | Shape::Either, Some(state)) = (shape, judged.signature()) {
             read.signatures.push(Signature {
                 layout: item.layout,
                 manifest: item.manifest,
@@ -32,7 +31,9 @@ pub fn read(evidence: &Evidence, image: &PinnedImage, trust: &Trust) -> Read {
                 proven: judged.logged.proven(),
             });
         }
-        read.provenance.extend(provenance::attested(judged, AttestedAt::Registry(item.layout)));
+        if shape != Shape::Signature || judged.content != Content::Unknown {
+            read.provenance.extend(provenance::attested(judged, AttestedAt::Registry(item.layout)));
+        }
     }
     read
 }
@@ -62,6 +63,6 @@ pub(super) fn judge(item: &EvidenceItem, image: &PinnedImage, trust: &Trust) -> 
             };
             sigstore::dsse(&input, image, trust)
         }
-        EvidenceContent::Unreadable { reason } => Judged::unreadable(reason.clone()),
+        EvidenceContent::Unreadable { reason, .. } => Judged::unreadable(reason.clone()),
     }
 }

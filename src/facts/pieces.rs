@@ -6,6 +6,7 @@ use super::evidence::judge;
 use super::registry::{Evidence, EvidenceItem};
 use super::sigstore::{self, Content, Judged, Trust, json};
 use crate::model::PinnedImage;
+use crate::model::signer::Shape;
 use crate::verdict::inspection::{Piece, What};
 
 /// Predicates that hold a result of their own: [VSA](https://slsa.dev/spec/v1.1/verification_summary) and
@@ -21,7 +22,7 @@ pub fn pieces(evidence: &Evidence, image: &PinnedImage, trust: &Trust) -> Vec<Pi
         Piece {
             layout,
             manifest,
-            what: what(content),
+            what: what(content, item.content.shape()),
             state,
             logged: logged.logged,
             signed_at: logged.signed_at,
@@ -31,14 +32,14 @@ pub fn pieces(evidence: &Evidence, image: &PinnedImage, trust: &Trust) -> Vec<Pi
     evidence.items.iter().map(piece).collect()
 }
 
-fn what(content: Content) -> What {
+fn what(content: Content, shape: Shape) -> What {
     match content {
         Content::ImageSignature { docker_reference, annotations } => What::Signature { repository: docker_reference, annotations },
         Content::Attestation { predicate_type, statement } => {
             let says_no = says_no(&predicate_type, &statement);
             What::Attestation { predicate_type, says_no }
         }
-        Content::Unknown => What::Unknown,
+        Content::Unknown => What::Unknown(shape),
     }
 }
 

@@ -24,24 +24,27 @@ use serde_json::Value;
 
 use forms::{Run, address, is_kept, package, reference, runner};
 
-use super::sigstore::json;
-use super::sigstore::{Content, Judged};
+use super::sigstore::{self, Content, Judged, json};
 use crate::model::Digest;
 use crate::model::attestation::{Attested, AttestedAt, ImageUsed, PredicateType, Provenance, Source};
 use crate::model::gitlab::{CommitSha, JobId, PipelineId};
 use crate::model::signer::{Proven, SignatureState};
 
 /// Bytes of a statement: those of the largest evidence that is read at all.
-const STATEMENT: usize = 1024 * 1024;
+const STATEMENT: usize = sigstore::MAX_BUNDLE;
 /// Repositories and images of one build that are kept. A build of many stages uses a few dozen; what is kept is compared and shown.
 const KEPT: usize = 64;
 /// The types of an [in-toto statement](https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md). Cosign and GitLab's
 /// runner write v0.1, GitLab itself v1.
 const STATEMENTS: [&str; 2] = ["https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1"];
 
-/// What a judged piece of evidence says as provenance; `None` if it is something else.
+/// What a judged piece of evidence says as provenance; `None` if it is something else. What cannot be read may be provenance.
 pub fn attested(judged: Judged, at: AttestedAt) -> Option<Attested> {
-    let Content::Attestation { predicate_type, statement } = &judged.content else { return None };
+    let (predicate_type, statement) = match &judged.content {
+        Content::Attestation { predicate_type, statement } => (predicate_type, statement),
+        Content::Unknown => return Some(Attested { at, state: judged.state, signed_at: None, says: None }),
+        Content::ImageSignature { .. } => return None,
+    };
     let kind = PredicateType::ALL.into_iter().find(|kind| kind.uri() == predicate_type)?;
     let proven = judged.logged.proven();
     Some(match read(kind, statement) {

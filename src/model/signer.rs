@@ -108,6 +108,16 @@ impl Layout {
     }
 }
 
+/// What something that cannot be read may be, by the place and the media type that it lies under. Whoever may push chooses both: it
+/// says which look brought nothing, and lets nothing pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    Signature,
+    Attestation,
+    Either,
+}
+
 /// One signature found beside an image, and what cryptography says of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {

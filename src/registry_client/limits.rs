@@ -4,9 +4,9 @@ use std::time::Duration;
 
 /// Bytes of a manifest or a page of a listing: the size that the distribution-spec asks every registry to take.
 pub(crate) const MANIFEST: usize = 4 * 1024 * 1024;
-/// Bytes of one signature, bundle or envelope. Real ones stay below 100 KiB; cosign reads 128 MiB and inflates gzip, which lets
-/// anyone with push rights fill the memory of whoever verifies.
-pub(crate) const BLOB: usize = 1024 * 1024;
+/// Bytes of one signature, bundle or envelope. A signature or a provenance stays below 100 KiB, an SBOM may have some MiB. Cosign
+/// reads 128 MiB and inflates gzip, which lets anyone with push rights fill the memory of whoever verifies.
+pub(crate) const BLOB: usize = 8 * 1024 * 1024;
 /// Bytes of all evidence of one look together, so that many blobs under [`BLOB`] do not fill the memory either.
 pub(crate) const EVIDENCE: usize = 64 * 1024 * 1024;
 /// Referrers and fallback entries of one image.

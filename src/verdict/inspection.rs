@@ -10,7 +10,7 @@ pub use weigh::{inspect, not_seen};
 
 use super::facts::{Why, WhyKind};
 use super::{Outcome, Service};
-use crate::model::signer::{KeylessIdentity, Layout, SignatureState, SignedBy, SignerName};
+use crate::model::signer::{KeylessIdentity, Layout, Shape, SignatureState, SignedBy, SignerName};
 use crate::model::{Digest, Timestamp};
 
 /// The predicate types that [`Require::Provenance`] takes ([SLSA](https://slsa.dev/spec/v1.1/provenance)).
@@ -47,8 +47,8 @@ pub enum What {
         /// What the predicate itself says, where it says that something failed (SR-15).
         says_no: Option<String>,
     },
-    /// It could not be read, and may be anything.
-    Unknown,
+    /// It could not be read, and may be this.
+    Unknown(Shape),
 }
 
 /// What the caller demands.
@@ -218,7 +218,9 @@ impl Require {
     /// Whether a piece is of this kind, or could be.
     fn asks_for(&self, what: &What) -> bool {
         match (self, what) {
-            (_, What::Unknown) | (Self::Signature, What::Signature { .. }) => true,
+            (Self::Signature, What::Signature { .. }) => true,
+            (Self::Signature, What::Unknown(shape)) => *shape != Shape::Attestation,
+            (Self::Provenance | Self::Type(_), What::Unknown(shape)) => *shape != Shape::Signature,
             (Self::Provenance, What::Attestation { predicate_type, .. }) => PROVENANCE.contains(&predicate_type.as_str()),
             (Self::Type(wanted), What::Attestation { predicate_type, .. }) => wanted == predicate_type,
             (Self::Signature, What::Attestation { .. }) | (Self::Provenance | Self::Type(_), What::Signature { .. }) => false,

@@ -89,7 +89,8 @@ pub mod trust {
     );
 }
 
-pub static TRUST: Section = section("trust", "A TUF repository that publishes a trusted_root.json.", &[&trust::TUF_URL, &trust::TUF_ROOT, &trust::CA_FILE]);
+pub static TRUST: Section =
+    section("trust", "A TUF repository that publishes a trusted_root.json.", &[&trust::TUF_URL, &trust::TUF_ROOT, &trust::CA_FILE]);
 
 pub mod registry {
     use super::*;

@@ -12,8 +12,8 @@ use crate::verdict::Looked;
 
 /// Attestations of one digest that are read. An image is built once; only jobs of the project can add to this list.
 const ATTESTATIONS_MAX: usize = 8;
-/// Bytes of one bundle; real ones stay below 100 KiB.
-const BUNDLE_MAX: usize = 1024 * 1024;
+/// Bytes of one bundle: those of one beside an image. Real ones stay below 100 KiB.
+const BUNDLE_MAX: usize = crate::facts::sigstore::MAX_BUNDLE;
 
 impl Gitlab {
     /// The bundles of the provenance that GitLab holds for a digest. `Absent` where there is none, the feature is off or this GitLab

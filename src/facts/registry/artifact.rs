@@ -7,7 +7,7 @@ use oci_client::manifest::{OciDescriptor, OciImageManifest};
 
 use super::evidence::{EvidenceContent, EvidenceItem};
 use crate::model::Digest;
-use crate::model::signer::Layout;
+use crate::model::signer::{Layout, Shape};
 use crate::registry_client::limits;
 use crate::registry_client::manifest::{Content, Manifest, one_line};
 
@@ -39,7 +39,7 @@ pub(super) struct Draft {
 #[derive(Debug)]
 pub(super) enum What {
     Layer(Layer),
-    Unreadable(String),
+    Unreadable(String, Shape),
 }
 
 /// A layer that is evidence.
@@ -58,6 +58,16 @@ enum Kind {
     Dsse,
 }
 
+impl Kind {
+    fn shape(&self) -> Shape {
+        match self {
+            Self::SimpleSigning => Shape::Signature,
+            Self::Bundle { .. } => Shape::Either,
+            Self::Dsse => Shape::Attestation,
+        }
+    }
+}
+
 /// Blobs that were fetched: their bytes, or why there are none.
 pub(super) type Blobs = HashMap<Digest, Result<Bytes, String>>;
 
@@ -69,7 +79,7 @@ pub(super) fn of_referrer(layout: Layout, manifest: &Manifest, subject: Digest) 
     match &manifest.content {
         Content::Index(index) => {
             let announced = index.artifact_type.as_deref().is_some_and(announces);
-            announced.then(|| vec![draft(What::Unreadable("a signature type on an index".into()))])
+            announced.then(|| vec![draft(What::Unreadable("a signature type on an index".into(), Shape::Either))])
         }
         Content::Image(image) => {
             if image.subject.as_ref().and_then(|s| s.digest.parse().ok()) != Some(subject) {
@@ -77,7 +87,7 @@ pub(super) fn of_referrer(layout: Layout, manifest: &Manifest, subject: Digest) 
             }
             let mut drafts: Vec<Draft> = image.layers.iter().filter_map(layer).map(draft).collect();
             if drafts.is_empty() && announcement(image).is_some() {
-                drafts.push(draft(What::Unreadable(announced_only(image))));
+                drafts.push(draft(What::Unreadable(announced_only(image), Shape::Either)));
             }
             Some(drafts)
         }
@@ -85,17 +95,18 @@ pub(super) fn of_referrer(layout: Layout, manifest: &Manifest, subject: Digest) 
 }
 
 /// The evidence under a tag that is for nothing else: here every layer is an item, and none at all is one too.
-pub(super) fn of_legacy_tag(manifest: &Manifest, tag: &str) -> Vec<Draft> {
+pub(super) fn of_legacy_tag(manifest: &Manifest, (tag, shape): (&str, Shape)) -> Vec<Draft> {
     let draft = |what| Draft { layout: Layout::LegacyTag, manifest: manifest.digest, what };
+    let unreadable = |reason| draft(What::Unreadable(reason, shape));
     let image = match &manifest.content {
-        Content::Index(_) => return vec![draft(What::Unreadable(format!("tag {tag} is an index")))],
+        Content::Index(_) => return vec![unreadable(format!("tag {tag} is an index"))],
         Content::Image(image) => image,
     };
     if image.layers.is_empty() {
-        return vec![draft(What::Unreadable(format!("tag {tag} holds no layer")))];
+        return vec![unreadable(format!("tag {tag} holds no layer"))];
     }
-    let other = |l: &OciDescriptor| What::Unreadable(format!("tag {tag} holds a layer of type {}", one_line(&l.media_type)));
-    image.layers.iter().map(|l| draft(layer(l).unwrap_or_else(|| other(l)))).collect()
+    let other = |l: &OciDescriptor| unreadable(format!("tag {tag} holds a layer of type {}", one_line(&l.media_type)));
+    image.layers.iter().map(|l| layer(l).map_or_else(|| other(l), draft)).collect()
 }
 
 fn announces(media_type: &str) -> bool {
@@ -118,12 +129,13 @@ fn layer(layer: &OciDescriptor) -> Option<What> {
         bundle if bundle.starts_with(BUNDLE) => Kind::Bundle { media_type: bundle.into() },
         _ => return None,
     };
-    let Ok(digest) = layer.digest.parse() else { return Some(What::Unreadable("a layer without a sha256 digest".into())) };
+    let shape = kind.shape();
+    let Ok(digest) = layer.digest.parse() else { return Some(What::Unreadable("a layer without a sha256 digest".into(), shape)) };
     Some(match usize::try_from(layer.size) {
         Ok(size) if size <= limits::BLOB => {
             What::Layer(Layer { kind, digest, size, annotations: layer.annotations.clone().unwrap_or_default() })
         }
-        _ => What::Unreadable(format!("its size, {} bytes, is over the limit of {}", layer.size, limits::BLOB)),
+        _ => What::Unreadable(format!("its size, {} bytes, is over the limit of {}", layer.size, limits::BLOB), shape),
     })
 }
 
@@ -131,8 +143,11 @@ impl Draft {
     /// The item, now that the blobs are there.
     pub fn finish(self, blobs: &Blobs) -> EvidenceItem {
         let content = match self.what {
-            What::Layer(layer) => layer.content(blobs).unwrap_or_else(|reason| EvidenceContent::Unreadable { reason }),
-            What::Unreadable(reason) => EvidenceContent::Unreadable { reason },
+            What::Layer(layer) => {
+                let shape = layer.kind.shape();
+                layer.content(blobs).unwrap_or_else(|reason| EvidenceContent::Unreadable { reason, shape })
+            }
+            What::Unreadable(reason, shape) => EvidenceContent::Unreadable { reason, shape },
         };
         EvidenceItem { layout: self.layout, manifest: self.manifest, content }
     }

@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 
 use super::Manifest;
 use super::artifact::{Blobs, Draft, What, of_legacy_tag, of_referrer};
-use crate::model::signer::Layout;
+use crate::model::signer::{Layout, Shape};
 use crate::model::{Digest, PinnedImage};
 use crate::registry_client::listing::{Fallback, by_api, by_fallback_tag};
 use crate::registry_client::wire::{Ask, Scope, Wire};
@@ -58,7 +58,19 @@ pub enum EvidenceContent {
         rfc3161_json: Option<String>,
     },
     /// It is there and cannot be read: wrong bytes, a false size, over a limit, not what its place demands.
-    Unreadable { reason: String },
+    Unreadable { reason: String, shape: Shape },
+}
+
+impl EvidenceContent {
+    /// What it is by its place and media type, whether or not it can be read.
+    pub fn shape(&self) -> Shape {
+        match self {
+            Self::SimpleSigning { .. } => Shape::Signature,
+            Self::Bundle { .. } => Shape::Either,
+            Self::Dsse { .. } => Shape::Attestation,
+            Self::Unreadable { shape, .. } => *shape,
+        }
+    }
 }
 
 /// What the places brought together.
@@ -93,10 +105,10 @@ async fn places(wire: &Wire, image: &PinnedImage) -> Result<Found, Why> {
     let (by_api, by_tag, signatures, attestations) =
         tokio::try_join!(by_api(wire, image), by_fallback_tag(wire, image), tagged(&sig), tagged(&att))?;
     let mut found = Found::default();
-    for (tag, manifest) in [(sig, signatures), (att, attestations)] {
+    for (tag, shape, manifest) in [(sig, Shape::Signature, signatures), (att, Shape::Attestation, attestations)] {
         match manifest {
-            Some((_, Ok(manifest))) => found.drafts.extend(of_legacy_tag(&manifest, &tag)),
-            Some((digest, Err(reason))) => found.drafts.push(unreadable_item(Layout::LegacyTag, digest, reason)),
+            Some((_, Ok(manifest))) => found.drafts.extend(of_legacy_tag(&manifest, (&tag, shape))),
+            Some((digest, Err(reason))) => found.drafts.push(unreadable_item((Layout::LegacyTag, shape), digest, reason)),
             None => {}
         }
     }
@@ -104,7 +116,7 @@ async fn places(wire: &Wire, image: &PinnedImage) -> Result<Found, Why> {
         Fallback::Nothing => None,
         Fallback::Lists(listing) => Some(listing),
         Fallback::Unreadable(digest, reason) => {
-            found.drafts.push(unreadable_item(Layout::FallbackTag, digest, reason));
+            found.drafts.push(unreadable_item((Layout::FallbackTag, Shape::Either), digest, reason));
             None
         }
     };
@@ -134,8 +146,11 @@ async fn read_listed(wire: &Wire, image: &PinnedImage, found: &mut Found) -> Res
     while let Some((digest, layout, manifest)) = answers.try_next().await? {
         match manifest {
             Some(Ok(manifest)) => add_referrer(found, (layout, &manifest), image.digest),
-            Some(Err(reason)) => found.drafts.push(unreadable_item(layout, digest, reason)),
-            None => found.drafts.push(unreadable_item(layout, digest, "it is listed, and the registry does not hold it".into())),
+            Some(Err(reason)) => found.drafts.push(unreadable_item((layout, Shape::Either), digest, reason)),
+            None => {
+                let reason = "it is listed, and the registry does not hold it".into();
+                found.drafts.push(unreadable_item((layout, Shape::Either), digest, reason));
+            }
         }
     }
     Ok(())
@@ -185,6 +200,6 @@ async fn read_blob(wire: &Wire, image: &PinnedImage, (digest, size): (Digest, us
     Ok(if sent == digest { Ok(answer.body) } else { Err(format!("instead of blob {digest} the registry sent {sent}")) })
 }
 
-fn unreadable_item(layout: Layout, manifest: Digest, reason: String) -> Draft {
-    Draft { layout, manifest, what: What::Unreadable(reason) }
+fn unreadable_item((layout, shape): (Layout, Shape), manifest: Digest, reason: String) -> Draft {
+    Draft { layout, manifest, what: What::Unreadable(reason, shape) }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::Secret;
-use crate::model::signer::Layout;
+use crate::model::signer::{Layout, Shape};
 use crate::sandbox::registry::{Account, Auth, Fault, Options, Referrers, RegistryDouble, media};
 use crate::verdict::facts::WhyKind;
 
@@ -82,7 +82,7 @@ impl Scene {
     /// The reason of the one item there is.
     async fn reason(&self) -> String {
         match self.items().await.as_slice() {
-            [EvidenceItem { content: EvidenceContent::Unreadable { reason }, .. }] => reason.clone(),
+            [EvidenceItem { content: EvidenceContent::Unreadable { reason, .. }, .. }] => reason.clone(),
             other => panic!("{other:?}"),
         }
     }
@@ -684,6 +684,28 @@ async fn descriptors_that_lie_are_named() {
         scene.attach(&scene.double.referrer(REPOSITORY, scene.image.digest, media::BUNDLE, layer));
         let reason = scene.reason().await;
         assert!(reason.contains(expected), "{size}: {reason}");
+    }
+}
+
+/// What cannot be read is what its place and type say, so that an unreadable attestation hides no missing signature.
+#[tokio::test]
+async fn an_unreadable_item_is_what_its_place_says() {
+    for (tag, layer, shape) in [
+        (".sig", media::SIMPLE_SIGNING, Shape::Signature),
+        (".att", media::DSSE, Shape::Attestation),
+        (".att", "text/plain", Shape::Attestation),
+        (".sig", "text/plain", Shape::Signature),
+        (".att", media::BUNDLE, Shape::Either),
+    ] {
+        let scene = scene().await;
+        let mut layer = scene.double.descriptor(REPOSITORY, layer, b"x");
+        layer["size"] = json!(limits::BLOB + 1);
+        let config = scene.double.descriptor(REPOSITORY, media::CONFIG, b"{}");
+        let manifest = json!({"schemaVersion": 2, "mediaType": media::IMAGE, "config": config, "layers": [layer]});
+        let tag = format!("sha256-{}{tag}", scene.image.digest.hex());
+        scene.double.put_manifest(REPOSITORY, Some(&tag), media::IMAGE, manifest.to_string().as_bytes());
+        scene.reason().await;
+        assert_eq!(scene.items().await[0].content.shape(), shape, "{tag} {layer}");
     }
 }
 

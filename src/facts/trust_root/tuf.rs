@@ -20,8 +20,8 @@ use url::Url;
 
 use super::{MAX_BYTES, TrustRoot};
 use crate::facts::sigstore::json::short;
-use crate::tls::trusting;
 use crate::model::Timestamp;
+use crate::tls::trusting;
 
 /// One refresh with all its requests: about five small files.
 const REFRESH: Duration = Duration::from_secs(60);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::within;
-use crate::model::signer::{SignatureState, SignedBy};
+use crate::model::signer::{Shape, SignatureState, SignedBy};
 use crate::render::inert::one_line;
 use crate::render::story::utc;
 use crate::render::text::painted;
@@ -27,7 +27,9 @@ pub(super) fn line(piece: &Piece, answer: &Answer, colour: bool) -> String {
             format!("signature with {}", pairs.join(", "))
         }
         What::Attestation { predicate_type, .. } => format!("attestation {predicate_type}"),
-        What::Unknown => "signature or attestation".into(),
+        What::Unknown(Shape::Signature) => "signature".into(),
+        What::Unknown(Shape::Attestation) => "attestation".into(),
+        What::Unknown(Shape::Either) => "signature or attestation".into(),
     };
     let layout = piece.layout.map_or("file", |layout| layout.word());
     let text = format!("{what}; {layout} {}; {}", piece.manifest.short(), told(piece, answer));
@@ -72,7 +74,7 @@ pub(super) fn found(piece: &Piece, answer: &Answer) -> Value {
     let (kind, predicate_type, repository, annotations) = match &piece.what {
         What::Signature { repository, annotations } => ("signature", None, repository.as_ref(), Some(annotations)),
         What::Attestation { predicate_type, .. } => ("attestation", Some(predicate_type), None, None),
-        What::Unknown => ("unknown", None, None, None),
+        What::Unknown(_) => ("unknown", None, None, None),
     };
     let signer = match &piece.state {
         SignatureState::Verified(SignedBy::Key(name)) => json!({ "kind": "key", "identity": null, "issuer": null, "key": name }),

@@ -13,7 +13,7 @@ use crate::model::attestation::{Attested, AttestedAt, Provenance, ProvenanceSeen
 use crate::model::gitlab::{CiStatus, CommitSha, Job, Pipeline, Project};
 use crate::model::signer::{KeylessIdentity, SignatureState, SignedBy, SignerName};
 use crate::model::{Digest, Timestamp};
-use crate::verdict::{Facts, LateFault, Looked, PipelineFault, Policy, Problem, Why};
+use crate::verdict::{Facts, LateFault, Looked, PipelineFault, Policy, Problem, Service, Why, WhyKind};
 
 /// How far a log's clock and GitLab's may differ.
 const SKEW: SignedDuration = SignedDuration::from_secs(60);
@@ -166,8 +166,13 @@ impl<'a> Weighing<'a, '_> {
             (SignatureState::Invalid { reason, .. }, _) => {
                 Err(stop(Near::Unverified, expected, format!("one that does not verify: {reason}"), None))
             }
+            // It is there, and nobody looked into it: no word for it, and none against it (SR-02, SR-20).
             (SignatureState::Unreadable { reason }, _) => {
-                Err(stop(Near::Unverified, expected, format!("one that cannot be read: {reason}"), None))
+                let service = match self.attested.at {
+                    AttestedAt::Registry(_) => Service::Registry,
+                    AttestedAt::Gitlab => Service::Gitlab,
+                };
+                Err(Why::new(service, WhyKind::Unreadable, format!("an attestation cannot be read: {reason}")).into())
             }
         }
     }

@@ -43,7 +43,7 @@ const NEVER_SOURCES: [&str; 2] = ["external", "merge_request_event"];
 ///
 /// The outcome, in this order:
 /// 1. **blocked**, if a check that blocks proves tampering ([`Rank::Tampered`]): digests that disagree are in hand, and no later
-///    answer makes them agree;
+///    answer makes them agree. What anybody who may push can lay beside an image proves none;
 /// 2. **could not check**, if any check could not look: the story is incomplete, and what else is wrong may be an effect of the
 ///    outage;
 /// 3. **blocked**, if any check blocks;
@@ -140,7 +140,7 @@ fn conclude(facts: &Facts, findings: &[Finding]) -> (Outcome, Option<Problem>) {
             .iter()
             .filter(|finding| finding.outcome == outcome)
             .filter_map(|finding| finding.problem.as_ref())
-            .filter(|problem| !tampered_only || problem.rank() == Rank::Tampered)
+            .filter(|problem| !tampered_only || problem.rank() == Rank::Tampered && !signature::is_anybodys(facts, problem))
             .min_by_key(|problem| problem.rank())
             .cloned()
     };

@@ -5,8 +5,8 @@
 //! digest: whoever pulls by that digest never sees the index. Where policy wants such pulls to verify, each platform must be signed
 //! by the same rule as the index. An index without platforms is no image (SR-01).
 
-use super::could_not_check;
 use super::evidence::{self, Evidence};
+use super::{could_not_check, signature};
 use crate::verdict::facts::{Index, Platform};
 use crate::verdict::{Check, Facts, Finding, Looked, PlatformFault, PlatformSigned, PlatformStanding, Platforms, Policy, Problem, Why};
 
@@ -65,7 +65,10 @@ fn weigh(platform: &Platform, facts: &Facts, policy: &Policy) -> Signed {
     match evidence::weigh_of(platform.digest, beside, facts, policy) {
         Evidence::Key(..) | Evidence::Keyless(..) => Signed::Itself,
         Evidence::CouldNot(why) => Signed::CouldNot(why),
-        Evidence::Nothing { .. } => Signed::No,
+        Evidence::Nothing { .. } => {
+            let unread = beside.found().and_then(|signatures| signature::unread(signatures));
+            unread.map_or(Signed::No, |(_, why)| Signed::CouldNot(why))
+        }
     }
 }
 

@@ -3,14 +3,16 @@
 //! One that counts is enough: whoever may push to the registry may add broken signatures beside good ones. Where none counts,
 //! the reason is the first of: one by a key of ours that does not count any more, or not yet; one that claims a signer of ours and
 //! does not verify; one that verifies but is not by whom we trust, or not from this release's pipeline; one over other bytes; one
-//! that does not verify and claims nobody of ours; none. What is there and cannot be read is not "none": then the check could not
-//! look.
+//! that does not verify and claims nobody of ours; none.
+//!
+//! What is there and cannot be read might be the one that counts: then the check could not look, whatever strangers laid beside it.
+//! Only what says that a signer of ours was abused goes before that: a revoked key, or a signature in our name that does not verify.
 
 use super::evidence::{self, Evidence};
 use super::identity::Wrong;
 use super::{could_not_check, no_image, sig_missing};
 use crate::model::Digest;
-use crate::model::signer::{KeylessIdentity, Signature, SignatureState, SignedBy, SignerKind};
+use crate::model::signer::{KeylessIdentity, Signature, SignatureState, SignedBy, SignerKind, SignerName};
 use crate::verdict::facts::TagRole;
 use crate::verdict::{Check, Facts, Finding, KeyFault, Looked, Policy, Problem, Service, Why, WhyKind};
 
@@ -22,23 +24,32 @@ pub fn check(facts: &Facts, policy: &Policy) -> Finding {
         Evidence::Key(_, name) => Finding::passed(CHECK, expected, format!("key {name}")),
         Evidence::Keyless(_, identity) => Finding::passed(CHECK, expected, who(identity)),
         Evidence::CouldNot(why) => could_not_check(CHECK, expected, facts, &why),
-        Evidence::Nothing { refused: Some((fault, key)), .. } => {
-            let found = format!("key {key}, {}", refused(&fault));
-            Finding::blocked(CHECK, expected, found, Problem::Key { key: key.clone(), fault })
-        }
-        Evidence::Nothing { nearest, refused: None } => match &facts.digest {
-            Looked::Found(digest) => none_counts(facts, *digest, nearest, expected),
+        Evidence::Nothing { nearest, refused } => match &facts.digest {
+            Looked::Found(digest) => none_counts(facts, *digest, (nearest, refused), expected),
             Looked::Absent => Finding::blocked(CHECK, expected, "no image", no_image(facts)),
             Looked::Unreachable(why) => could_not_check(CHECK, expected, facts, why),
         },
     }
 }
 
-fn none_counts(facts: &Facts, digest: Digest, nearest: Option<(&KeylessIdentity, Vec<Wrong>)>, expected: String) -> Finding {
+/// The certificate that came nearest, and the key of ours that does not count.
+type Near<'a> = (Option<(&'a KeylessIdentity, Vec<Wrong>)>, Option<(KeyFault, &'a SignerName)>);
+
+fn none_counts(facts: &Facts, digest: Digest, (nearest, refused): Near<'_>, expected: String) -> Finding {
     let signatures: &[Signature] = facts.signatures.found().map_or(&[], Vec::as_slice);
+    let unread = unread(signatures);
+    if let Some((fault, key)) = refused
+        && (unread.is_none() || matches!(fault, KeyFault::Revoked { .. }))
+    {
+        let found = format!("key {key}, {}", self::refused(&fault));
+        return Finding::blocked(CHECK, expected, found, Problem::Key { key: key.clone(), fault });
+    }
     let invalid = |signer: String| Problem::SigInvalid { digest, signer, tag: facts.release().map(str::to_owned) };
     if let Some((signer, reason)) = signatures.iter().find_map(|s| claims_ours(facts, s)) {
         return Finding::blocked(CHECK, expected, format!("does not verify: {reason}"), invalid(signer));
+    }
+    if let Some((found, why)) = unread {
+        return Finding { found, ..could_not_check(CHECK, expected, facts, &why) };
     }
     let wrong = nearest.as_ref().and_then(|(_, wrong)| wrong.first());
     if let Some(other) = signatures.iter().find_map(somebody_else) {
@@ -58,13 +69,17 @@ fn none_counts(facts: &Facts, digest: Digest, nearest: Option<(&KeylessIdentity,
     if let Some(reason) = signatures.iter().find_map(claims_nobody) {
         return Finding::blocked(CHECK, expected, format!("does not verify: {reason}"), invalid("an unknown signer".into()));
     }
-    let unreadable: Vec<_> = signatures.iter().filter_map(unreadable).collect();
-    if let Some(reason) = unreadable.first() {
-        // Over a limit or of a kind that we do not know is no word against it: something is there, and we could not look (SR-02, SR-20).
-        let why = Why::new(Service::Registry, WhyKind::Unreadable, format!("{} signatures cannot be read: {reason}", unreadable.len()));
-        return Finding { found: format!("{} unreadable: {reason}", unreadable.len()), ..could_not_check(CHECK, expected, facts, &why) };
-    }
     Finding::blocked(CHECK, expected, "none", sig_missing(facts, digest))
+}
+
+/// Whether what is wrong with the signatures is anybody's doing who may push to the registry: signatures of no signer of ours, and
+/// copies of those of another image. Such a thing is no proof of tampering, and nothing of it answers for a look that failed.
+pub fn is_anybodys(facts: &Facts, problem: &Problem) -> bool {
+    let signatures: &[Signature] = facts.signatures.found().map_or(&[], Vec::as_slice);
+    match problem {
+        Problem::SigInvalid { .. } => !signatures.iter().any(|signature| claims_ours(facts, signature).is_some()),
+        other => matches!(other, Problem::SigOnTag { .. }),
+    }
 }
 
 /// Whom this image trusts, in words.
@@ -136,6 +151,15 @@ fn other_bytes(signature: &Signature) -> Option<Digest> {
         | SignatureState::Invalid { .. }
         | SignatureState::Unreadable { .. } => None,
     }
+}
+
+/// What cannot be read of them, for people and as a look that brought nothing. Over a limit or of a kind that we do not know is no word
+/// against an image: something is there, and we could not look (SR-02, SR-20).
+pub fn unread(signatures: &[Signature]) -> Option<(String, Why)> {
+    let reasons: Vec<_> = signatures.iter().filter_map(unreadable).collect();
+    let (count, reason) = (reasons.len(), reasons.first()?);
+    let why = Why::new(Service::Registry, WhyKind::Unreadable, format!("{count} signatures cannot be read: {reason}"));
+    Some((format!("{count} unreadable: {reason}"), why))
 }
 
 fn unreadable(signature: &Signature) -> Option<&str> {

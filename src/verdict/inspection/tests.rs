@@ -91,9 +91,16 @@ fn one_accepted_signature_is_enough_beside_broken_ones() {
     let elsewhere =
         SignatureState::OtherSubject { digest: Digest::of(b"other"), by: Some(SignedBy::Key(SignerName("release.pub".into()))) };
     blocked(&[signature(elsewhere)], &demand(), "CS-SIG-ON-TAG");
-    let unreadable = Piece { what: What::Unknown, ..signature(SignatureState::Unreadable { reason: "too large".into() }) };
+    let unreadable = Piece { what: What::Unknown(Shape::Either), ..signature(SignatureState::Unreadable { reason: "too large".into() }) };
     stops(std::slice::from_ref(&unreadable), &demand(), Outcome::CouldNotCheck, Some("CS-UNAVAILABLE"));
-    passes(&[unreadable, signature(by_key("release.pub"))], &demand());
+    passes(&[unreadable.clone(), signature(by_key("release.pub"))], &demand());
+    // A stranger's beside it, of whatever kind, makes no answer of it; one in our name that does not verify does.
+    let nobodys = SignatureState::Invalid { claims: None, reason: "altered".into() };
+    let over_other = SignatureState::OtherSubject { digest: Digest::of(b"other"), by: None };
+    for stranger in [SignatureState::NotOurs { hint: None }, over_other, nobodys, by_key("laptop.pub")] {
+        stops(&[signature(stranger.clone()), unreadable.clone()], &demand(), Outcome::CouldNotCheck, Some("CS-UNAVAILABLE"));
+        blocked(&[signature(stranger), unreadable.clone(), signature(broken.clone())], &demand(), "CS-SIG-INVALID");
+    }
 }
 
 #[test]

@@ -77,16 +77,17 @@ fn why_not(found: &[(Piece, Answer)], require: &Require) -> Option<Refusal> {
     Some(nearest.cloned().unwrap_or_else(|| Refusal::Missing(require.clone())))
 }
 
-/// Which reason is told first: tampering with what claims to be ours, then what nearly meets the demand, then what is beside it.
+/// Which reason is told first: tampering with what claims to be ours; what cannot be read, since it might be what is demanded, whatever
+/// strangers laid beside it; then what nearly meets the demand, and what is beside it.
 fn weight(refusal: &Refusal) -> u8 {
     match refusal {
         Refusal::Invalid { signer: Some(_), .. } => 0,
-        Refusal::Window { .. } => 1,
-        Refusal::Annotation { .. } | Refusal::Repository { .. } | Refusal::SaysNo { .. } => 2,
-        Refusal::Other { .. } => 3,
-        Refusal::OnOther { .. } => 4,
-        Refusal::Invalid { signer: None, .. } => 5,
-        Refusal::Unreadable { .. } => 6,
+        Refusal::Unreadable { .. } => 1,
+        Refusal::Window { .. } => 2,
+        Refusal::Annotation { .. } | Refusal::Repository { .. } | Refusal::SaysNo { .. } => 3,
+        Refusal::Other { .. } => 4,
+        Refusal::OnOther { .. } => 5,
+        Refusal::Invalid { signer: None, .. } => 6,
         Refusal::Missing(_) | Refusal::NoImage | Refusal::Nobody | Refusal::Pipeline { .. } | Refusal::NotSeen(_) => 7,
     }
 }
@@ -143,6 +144,6 @@ fn unmet_terms(piece: &Piece, demand: &Demand) -> Option<Refusal> {
             let result = says_no.clone()?;
             Some(Refusal::SaysNo { predicate_type: predicate_type.clone(), result })
         }
-        What::Unknown => Some(Refusal::Unreadable { reason: "it is neither a signature nor an attestation".into() }),
+        What::Unknown(_) => Some(Refusal::Unreadable { reason: "it is neither a signature nor an attestation".into() }),
     }
 }

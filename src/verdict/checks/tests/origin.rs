@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::attestation::{Attested, AttestedAt, BaseImage, BaseToldBy, ImageUsed, Provenance};
 use crate::model::gitlab::{JobId, PipelineId, ProjectId, RunnerId};
-use crate::model::signer::{KeylessIdentity, SignedBy, SignerName};
+use crate::model::signer::{KeylessIdentity, Layout, SignedBy, SignerName};
 use crate::verdict::testing::{
     RUN, attested, attested_facts, attested_keyless_facts, base_digest, commit, image_digest, job, other_commit, other_digest, pipeline,
     strict_policy,
@@ -74,8 +74,28 @@ fn without_provenance_policy_decides() {
     refused(&by_key(|f| held(f).says = None), "CS-PROV-MISSING", "no provenance");
     let invalid = SignatureState::Invalid { claims: Some(SignerName("release-key".into())), reason: "altered".into() };
     refused(&by_key(|f| held(f).state = invalid), "CS-PROV-MISSING", "altered");
+}
+
+#[test]
+fn provenance_that_cannot_be_read_could_not_be_checked_unless_another_holds() {
     let unreadable = SignatureState::Unreadable { reason: "a key stands twice".into() };
-    refused(&by_key(|f| held(f).state = unreadable), "CS-PROV-MISSING", "stands twice");
+    for at in [AttestedAt::Registry(Layout::LegacyTag), AttestedAt::Gitlab] {
+        let facts = by_key(|f| (held(f).state, held(f).at) = (unreadable.clone(), at));
+        let verdict =
+            check_under(&strict_policy(), &facts, Outcome::CouldNotCheck, "CS-UNAVAILABLE", &[Check::Provenance, Check::BaseImage]);
+        assert!(matches!(verdict.problem, Some(Problem::Unavailable { why, .. }) if why.detail.contains("stands twice")));
+    }
+    // Neither a stranger's nor a broken one beside it makes more of it, and one that holds is enough.
+    let beside = |state: SignatureState| {
+        by_key(|f| {
+            let good = held(f).clone();
+            let unread = Attested { state: unreadable.clone(), says: None, ..good.clone() };
+            f.provenance = Looked::Found(vec![Attested { state, ..good }, unread]);
+        })
+    };
+    let stranger = beside(SignatureState::NotOurs { hint: None });
+    check_under(&strict_policy(), &stranger, Outcome::CouldNotCheck, "CS-UNAVAILABLE", &[Check::Provenance, Check::BaseImage]);
+    passed_under(&strict_policy(), &beside(SignatureState::Verified(SignedBy::Key(SignerName("release-key".into())))));
 }
 
 #[test]

@@ -60,6 +60,14 @@ fn one_platform_unsigned_or_signed_by_somebody_else_blocks_under_the_strict_poli
     }
 }
 
+#[test]
+fn a_platform_whose_signature_cannot_be_read_could_not_be_checked() {
+    let unreadable = Looked::Found(vec![signature(SignatureState::Unreadable { reason: "too large".into() })]);
+    let facts = multi_arch(Some(by_key(KEY)), Some(unreadable));
+    let verdict = check_under(&strict(), &facts, Outcome::CouldNotCheck, "CS-UNAVAILABLE", ONLY);
+    assert_eq!(standing(&verdict), [PlatformSigned::Itself, PlatformSigned::CouldNotCheck]);
+}
+
 /// Signed platforms do not make a signed index.
 #[test]
 fn a_signature_on_every_platform_is_none_on_the_index() {

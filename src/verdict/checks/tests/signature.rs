@@ -109,9 +109,39 @@ fn a_keyless_signature_does_not_count_where_only_keys_are_trusted() {
 
 #[test]
 fn a_signature_over_other_bytes_blocks() {
-    let verdict = blocked(&signed(vec![other_subject(), unreadable()]), "CS-SIG-ON-TAG", ONLY);
+    let verdict = blocked(&signed(vec![other_subject()]), "CS-SIG-ON-TAG", ONLY);
     let problem = Problem::SigOnTag { tag: "1.8.2".into(), digest: image_digest(), signed: other_digest() };
     assert_eq!(verdict.problem, Some(problem));
+}
+
+/// It might be the one that counts. Only a signer of ours that was abused goes before it.
+#[test]
+fn what_strangers_lay_beside_an_unreadable_signature_changes_nothing() {
+    for strangers in [vec![not_ours("x")], vec![other_subject()], vec![invalid(None)], vec![invalid(Some("stranger"))], vec![key("x")]] {
+        for order in [[vec![unreadable()], strangers.clone()], [strangers.clone(), vec![unreadable()]]] {
+            could_not(&signed(order.concat()), "CS-UNAVAILABLE", ONLY);
+        }
+    }
+    let other = KeylessIdentity { build_trigger: Some("schedule".into()), ..testing::identity() };
+    let facts = keyless_with(|f| f.signatures = Looked::Found(vec![signature(keyless(other)), signature(unreadable())]));
+    could_not(&facts, "CS-UNAVAILABLE", &[Check::Signature, Check::Identity]);
+    blocked(&signed(vec![unreadable(), not_ours("x"), invalid(Some(KEY))]), "CS-SIG-INVALID", ONLY);
+}
+
+/// Whoever may push can make each of these: during an outage they answer nothing.
+#[test]
+fn what_strangers_lay_beside_an_image_overrides_no_outage() {
+    let lost = |states: Vec<SignatureState>| {
+        let mut facts = signed(states);
+        facts.jobs = Looked::Unreachable(down(Service::Gitlab));
+        facts
+    };
+    for strangers in [vec![], vec![not_ours("x")], vec![other_subject()], vec![invalid(None)], vec![invalid(Some("stranger"))]] {
+        let verdict = judge(&lost(strangers), &good_policy());
+        assert_eq!((verdict.outcome, verdict.code()), (Outcome::CouldNotCheck, Some("CS-UNAVAILABLE")), "{:#?}", verdict.findings);
+    }
+    let verdict = judge(&lost(vec![invalid(Some(KEY)), other_subject()]), &good_policy());
+    assert_eq!((verdict.outcome, verdict.code()), (Outcome::Blocked, Some("CS-SIG-INVALID")));
 }
 
 #[test]
