@@ -42,7 +42,7 @@ const STATEMENTS: [&str; 2] = ["https://in-toto.io/Statement/v0.1", "https://in-
 pub fn attested(judged: Judged, at: AttestedAt) -> Option<Attested> {
     let (predicate_type, statement) = match &judged.content {
         Content::Attestation { predicate_type, statement } => (predicate_type, statement),
-        Content::Unknown => return Some(Attested { at, state: judged.state, signed_at: None, says: None }),
+        Content::Unknown => return Some(Attested { at, state: judged.state, proven: Proven::default(), says: None }),
         Content::ImageSignature { .. } => return None,
     };
     let kind = PredicateType::ALL.into_iter().find(|kind| kind.uri() == predicate_type)?;
