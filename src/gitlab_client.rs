@@ -10,7 +10,6 @@ mod public;
 mod storage;
 pub(crate) mod testing;
 mod tests;
-mod tls;
 mod transport;
 
 use std::sync::Arc;
@@ -24,8 +23,6 @@ use crate::model::Secret;
 use crate::model::gitlab::InstanceName;
 
 pub use error::{CallError, look};
-pub use tls::check_bundle;
-pub(crate) use tls::trusting;
 
 /// How one GitLab server is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +128,7 @@ impl GitlabClient {
                 .timeout(limits.attempt);
             // A proxy in between would have to be asked for an address that only this machine knows.
             let builder = if is_loopback(&base) { builder.no_proxy() } else { builder };
-            tls::trusting(builder, settings.ca_pem.as_deref())
+            crate::tls::trusting(builder, settings.ca_pem.as_deref())
         };
         let tls = |e: reqwest::Error| NoClient::Tls(e.without_url().to_string());
         let api = builder().and_then(reqwest::ClientBuilder::build).map_err(tls)?;

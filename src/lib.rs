@@ -10,8 +10,9 @@
 //! | [`commands`] | the chat language, pure | model, verdict, effects |
 //! | [`render`] | every word that is said to people | model, verdict, effects, commands |
 //! | [`event`] | hint, event, task | the above |
-//! | [`gitlab_client`] | one bounded connection to a GitLab, shared by facts and effects | model, verdict |
-//! | [`registry_client`] | one bounded connection to a registry, shared by facts and effects | model, verdict |
+//! | [`tls`] | whose certificates a connection believes | nothing |
+//! | [`gitlab_client`] | one bounded connection to a GitLab, shared by facts and effects | model, verdict, tls |
+//! | [`registry_client`] | one bounded connection to a registry, shared by facts and effects | model, verdict, tls |
 //! | [`facts`] | looks outside, never decides | model, verdict, event |
 //! | [`store`] | queue, keyed state, ledger | model, event, verdict, effects |
 //! | [`delivery`] | how work arrives | model, event, store, render |
@@ -40,4 +41,5 @@ pub mod render;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod store;
+pub mod tls;
 pub mod verdict;

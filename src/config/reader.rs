@@ -8,8 +8,8 @@ use super::document::Node;
 use super::keys;
 use super::problem::{Place, Sink, key_name, nearest, quoted};
 use super::table::{Key, Need};
-use crate::gitlab_client::check_bundle;
 use crate::model::{Secret, Timestamp};
+use crate::tls::check_bundle;
 
 /// Bytes of a secret: GitLab's tokens have under 300, a registry's token may be a JWT of some KiB.
 const LONGEST_SECRET: u64 = 16 * 1024;

@@ -16,7 +16,7 @@ use super::host::{BadSettings, Host, HostPort};
 use super::limits::{self, Limits};
 use super::token::Tokens;
 use super::{down, limited, refused, too_large, unreadable};
-use crate::gitlab_client::trusting;
+use crate::tls::trusting;
 use crate::verdict::facts::Why;
 
 /// One registry with its connections.

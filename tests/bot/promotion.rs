@@ -2,6 +2,8 @@
 
 mod actions;
 mod bound;
+mod catalogue;
+mod codes;
 mod crash;
 mod effects;
 mod stories;

@@ -237,13 +237,15 @@ impl World {
     pub async fn settled(&self) {
         let end = Instant::now() + PATIENCE;
         let (mut before, mut calm, mut busy, mut since, mut done) = (0, 0, 1, 0, 0);
-        // A poll brings hints all the time: then it is enough that eight in a row wrote nothing.
+        // A poll brings hints all the time: then it is enough that eight in a row wrote nothing. So does a promotion that waits for
+        // what it started, by and by: two looks of its that wrote nothing are enough.
         while calm < 8 || (busy > 0 && done < since + 8) {
             assert!(Instant::now() < end, "the bot does not come to rest: {}", self.get("/metrics").await);
             self.gitlab.hooks_settled().await;
             busy = self.metric("countersign_queue_waiting").await + self.metric("countersign_queue_claimed").await;
             let now = self.writes_since(0).len();
             done = self.metric("countersign_work_total{outcome=\"done\"}").await;
+            done += 4 * self.metric("countersign_work_total{outcome=\"waits\"}").await;
             (calm, since) = if now == before { (calm + 1, since) } else { (0, done) };
             before = now;
             tokio::time::sleep(Duration::from_millis(30)).await;

@@ -4,7 +4,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Result};
 
 /// Lets a connection believe the authorities of a PEM bundle too. It never stops believing the machine's own, and never believes a
 /// certificate that is wrong: there is no switch for that.
-pub(crate) fn trusting(builder: ClientBuilder, ca_pem: Option<&str>) -> Result<ClientBuilder> {
+pub fn trusting(builder: ClientBuilder, ca_pem: Option<&str>) -> Result<ClientBuilder> {
     Ok(match ca_pem {
         Some(pem) => builder.tls_certs_merge(Certificate::from_pem_bundle(pem.as_bytes())?),
         None => builder,
@@ -29,7 +29,7 @@ mod tests {
         for bad in ["", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "-----BEGIN PUBLIC KEY-----\nAAAA\n"] {
             assert!(check_bundle(bad).is_err(), "{bad}");
         }
-        let certificate = include_str!("../../tests/fixtures/private-ca.pem");
+        let certificate = include_str!("../tests/fixtures/private-ca.pem");
         assert_eq!(check_bundle(certificate), Ok(()));
         assert_eq!(check_bundle(&format!("{certificate}\n{certificate}")), Ok(()));
         assert!(check_bundle(&format!("{certificate}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")).is_err());
