@@ -268,6 +268,23 @@ fn the_example_shows_every_key() {
     assert!(absent.is_empty(), "not in bot.toml.example: {absent:?}");
 }
 
+/// What the README tells an operator to write, loads.
+#[test]
+fn the_files_of_the_readme_load() {
+    let readme = include_str!("../../README.md");
+    let blocks = readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let [first, promoting] = blocks.collect::<Vec<_>>().try_into().unwrap_or_else(|found: Vec<_>| panic!("{} blocks", found.len()));
+    let first: String = first.lines().map(|line| format!("{}\n", line.trim_start())).collect();
+    assert!(parse(&first).unwrap().projects[0].environments.is_empty());
+    let registry = "[registry.\"registry.example.com\"]\ngitlab = \"main\"\n";
+    let both = format!("{}{}", first.replace(registry, ""), promoting.replace("promoter.key", "cosign.key"));
+    let config = parse(&both).unwrap_or_else(|problems| panic!("{problems}"));
+    let [staging, production] = config.projects[0].environments.as_slice() else { panic!("{:?}", config.projects[0]) };
+    assert_eq!((staging.allow.role, staging.actions.len(), staging.second_person), (30, 2, false));
+    assert_eq!((production.allow.role, production.actions.len(), production.second_person), (40, 3, true));
+    assert_eq!(production.after.as_ref(), Some(&staging.name));
+}
+
 /// A default that its own key refuses could not be written out.
 #[test]
 fn every_default_is_accepted_where_it_is_written_out() {

@@ -177,7 +177,7 @@ pub const CODES: &[Code] = &[
     Code {
         code: "CS-RIGHTS",
         title: "this person may not deploy there",
-        meaning: "GitLab says, at the moment of acting, that who asked or approved may not deploy to the environment: by its protection, or where it has none by the configured role and groups.",
+        meaning: "GitLab says, at the moment of acting, that who asked or approved may not deploy to the environment: by its protection in the project and in the groups above, or where it has none by the configured role and groups.",
         todo: "Ask one of those who may; the message names them.",
     },
     Code {

@@ -31,11 +31,11 @@ impl Links {
 
     /// Of this project, for a note on this merge request.
     pub fn on(project: Option<&Project>, merge_request: MergeRequestIid) -> Self {
-        Self::to(project.map(|project| project.web_url.as_str())).from_note(Some(merge_request))
+        Self::to(project.map(|project| project.web_url.as_str())).in_note(Some(merge_request))
     }
 
     /// The same for a note, on this merge request if on one.
-    pub(super) fn from_note(self, merge_request: Option<MergeRequestIid>) -> Self {
+    pub(super) fn in_note(self, merge_request: Option<MergeRequestIid>) -> Self {
         Self { on: On::Note(merge_request), ..self }
     }
 

@@ -368,7 +368,7 @@ impl Place {
     pub(super) fn links(self, verdict: &Verdict) -> Links {
         let links = Links::to(verdict.subject.project_url.as_deref());
         match self {
-            Self::Note(here) => links.from_note(here),
+            Self::Note(here) => links.in_note(here),
             Self::Release => links,
         }
     }

@@ -44,7 +44,7 @@ pub mod environment {
         "role",
         Kind::Word(&["developer", "maintainer", "owner"]),
         Need::Text("maintainer"),
-        "The lowest role that may promote. Where GitLab protects the environment, its own rules decide instead of `role` and `groups`.",
+        "The lowest role that may promote. Where GitLab protects the environment, in the project or by its tier in a group above, its own rules decide instead of `role` and `groups`.",
     );
     pub static GROUPS: Key = key(
         "groups",

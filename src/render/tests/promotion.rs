@@ -211,7 +211,7 @@ fn a_status_reads_well() {
     let halted = Looked::Found(Halt { reason: "The cluster is being moved".into() });
     check("status-halted.md", &words.environments(&all[1..2], &halted, now(), &links()));
     // From another merge request the note is not linked: that would leave "mentioned in" in its thread.
-    let elsewhere = Links::to(Some(PROJECT_URL)).from_note(Some(MergeRequestIid(413)));
+    let elsewhere = Links::to(Some(PROJECT_URL)).in_note(Some(MergeRequestIid(413)));
     assert!(!words.environments(&all, &Looked::Absent, now(), &elsewhere).contains("/merge_requests/"));
     assert!(words.environments(&[], &Looked::Absent, now(), &links()).contains("no environments"));
 }

@@ -211,7 +211,7 @@ pub fn bars(outside: &Outside) -> Vec<Bar> {
 
 /// Where the things of the project are found, from a note on the merge request that asked.
 pub fn links() -> Links {
-    Links::to(Some(PROJECT_URL)).from_note(Some(MR))
+    Links::to(Some(PROJECT_URL)).in_note(Some(MR))
 }
 
 pub fn weighed(bars: Vec<Bar>) -> Weighed {
