@@ -42,7 +42,7 @@ impl Words {
             Act::Retag { image: what, tag } => self.say("promotion/retag", &Values::from([image(what), ("tag", Phrase::name(tag))])),
             Act::Copy { image: what, to, tag } => self.copy(image(what), repository(to, audience), tag.as_deref()),
             Act::PlayJob { job, carrier, values, .. } => self.play(job, *carrier, &named(values)),
-            Act::StartPipeline { git_ref, carrier, values } => {
+            Act::StartPipeline { git_ref, carrier, values, .. } => {
                 let on = match git_ref {
                     GitRef::Tag(_) => Phrase::own("the release's tag"),
                     GitRef::Branch(name) => Phrase::name(name),
