@@ -111,7 +111,8 @@ impl<'a, 'r> Projects<'a, 'r> {
         let release_tags = layers.parsed(&shared::RELEASE_TAGS, |text| Pattern::parse(text).ok());
         let images = self.images(&Of { node: &node, path, layers: &layers, instance: instance.as_ref() }, policy.as_ref(), signers);
         self.note_environments(&node, &layers);
-        let of = environments::Of { place: &node.place, layers: &layers, images: images.as_deref(), release_tags: release_tags.as_ref() };
+        let of =
+            environments::Of { place: &node.place, path, layers: &layers, images: images.as_deref(), release_tags: release_tags.as_ref() };
         let environments = environments::read(self.reader, &of, &mut self.needs)?;
         let watched = WatchedProject {
             instance: instance?,
@@ -119,6 +120,7 @@ impl<'a, 'r> Projects<'a, 'r> {
             release_tags: release_tags?,
             images: images?,
             environments: environments.iter().map(|environment| environment.name.clone()).collect(),
+            deploy_jobs: environments::deploy_jobs(&environments),
         };
         Some(ProjectConfig { watched, policy: policy?, environments })
     }
