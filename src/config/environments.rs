@@ -16,6 +16,7 @@ use crate::model::project::{Pattern, WatchedImage};
 use crate::model::{Environment, EnvironmentName, Timestamp};
 
 pub use action::Needs;
+use action::Whose;
 
 /// The longest time that an environment may only be observed: whoever wants more looks at it again first.
 const OBSERVED_LONGEST: jiff::SignedDuration = jiff::SignedDuration::from_hours(90 * 24);
@@ -23,6 +24,8 @@ const OBSERVED_LONGEST: jiff::SignedDuration = jiff::SignedDuration::from_hours(
 /// The project whose environments are read.
 pub struct Of<'p, 'a> {
     pub place: &'p Place,
+    /// Its path in GitLab.
+    pub path: Option<&'p str>,
     /// The most specific first.
     pub layers: &'p Layers<'a>,
     pub images: Option<&'p [WatchedImage]>,
@@ -42,9 +45,22 @@ pub fn read(reader: &Reader<'_>, of: &Of<'_, '_>, needs: &mut Needs) -> Option<V
         Some(node) => node.list().and_then(|list| all(list.iter().map(Node::text)))?,
         None => vec![],
     };
+    if let (Some(path), Some(images)) = (of.path, of.images) {
+        needs.pushes(path, images);
+    }
     let read = all(names.iter().map(|name| one(reader, of, name, needs)))?;
     across::check(reader, of, &read);
     Some(read.into_iter().map(|read| read.environment).collect())
+}
+
+/// The manual jobs that the environments' promotions start, each once.
+pub fn deploy_jobs(environments: &[Environment]) -> Vec<String> {
+    let named = |action: &Action| match action {
+        Action::PlayJob { job, .. } => Some(job.clone()),
+        Action::Retag { .. } | Action::Copy { .. } | Action::StartPipeline { .. } | Action::Deployment | Action::Attest => None,
+    };
+    let jobs: BTreeSet<String> = environments.iter().flat_map(|environment| environment.actions.iter().filter_map(named)).collect();
+    jobs.into_iter().collect()
 }
 
 /// The tables that speak of an environment, the most specific first.
@@ -63,6 +79,10 @@ fn one(reader: &Reader<'_>, of: &Of<'_, '_>, name: &str, needs: &mut Needs) -> O
         for (action, place) in actions {
             action::fits(reader, (action, place), images, of.release_tags);
             needs.add(action, place, images);
+            if let Some(project) = of.path {
+                let by = Whose { project: project.into(), environment: name.into(), place: place.clone() };
+                needs.writes(action, &by, images);
+            }
         }
     }
     let groups = match layers.get(&key::GROUPS) {

@@ -118,7 +118,8 @@ impl<'a, 'r> Projects<'a, 'r> {
         let of = Of { node: &node, path, layers: &layers, instance: instance.as_ref(), log: demands().any(|policy| policy.require_log) };
         let images = self.images(&of, signers);
         self.note_environments(&node, &layers);
-        let of = environments::Of { place: &node.place, layers: &layers, images: images.as_deref(), release_tags: release_tags.as_ref() };
+        let of =
+            environments::Of { place: &node.place, path, layers: &layers, images: images.as_deref(), release_tags: release_tags.as_ref() };
         let environments = environments::read(self.reader, &of, &mut self.needs)?;
         let whole = WatchedProject {
             instance: instance?,
@@ -126,6 +127,7 @@ impl<'a, 'r> Projects<'a, 'r> {
             release_tags: release_tags?,
             images: images?,
             environments: environments.iter().map(|environment| environment.name.clone()).collect(),
+            deploy_jobs: environments::deploy_jobs(&environments),
         };
         let demanded = |policy: Policy| (looked_at(&whole, &policy), policy);
         let stricter = stricter?.into_iter().map(|(name, policy)| (name, demanded(policy))).collect();

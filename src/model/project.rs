@@ -16,6 +16,16 @@ pub struct WatchedProject {
     /// At least one; a monorepo has several.
     pub images: Vec<WatchedImage>,
     pub environments: Vec<EnvironmentName>,
+    /// The manual jobs of the release pipeline that promotions start (`play-job`). They deploy what others built.
+    #[serde(default)]
+    pub deploy_jobs: Vec<String>,
+}
+
+impl WatchedProject {
+    /// Whether a job of the release pipeline only deploys. One that releases an image never does, whatever else it is named for.
+    pub fn only_deploys(&self, job: &str) -> bool {
+        self.deploy_jobs.iter().any(|name| name == job) && self.images.iter().all(|image| image.release_job != job)
+    }
 }
 
 /// One image that a project releases.

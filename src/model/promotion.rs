@@ -94,7 +94,15 @@ pub enum Act {
     /// The manual job of this name in this pipeline was started, by us and with these values.
     PlayJob { pipeline: PipelineId, job: String, carrier: super::environment::Carrier, values: Vec<(String, String)> },
     /// A pipeline on this ref was started, by us and with these values.
-    StartPipeline { git_ref: GitRef, carrier: super::environment::Carrier, values: Vec<(String, String)> },
+    StartPipeline {
+        git_ref: GitRef,
+        /// The only commit that the pipeline may be of: that of the release, where it runs on the release's tag. Without one it runs
+        /// on a branch, whatever that holds by then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha: Option<CommitSha>,
+        carrier: super::environment::Carrier,
+        values: Vec<(String, String)>,
+    },
     /// GitLab has a deployment of this commit to the environment.
     Deployment { environment: EnvironmentName, sha: CommitSha, git_ref: GitRef },
     /// A signed VSA lies beside the image.

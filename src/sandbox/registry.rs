@@ -193,6 +193,18 @@ impl RegistryDouble {
         lock(&self.state).repository(repository).tags.remove(tag);
     }
 
+    /// Removes every signature and attestation of a digest, in all layouts.
+    pub fn forget_evidence(&self, repository: &str, subject: Digest) {
+        let mut state = lock(&self.state);
+        let held = state.repository(repository);
+        let (fallback, wanted) = (format!("sha256-{}", subject.hex()), subject.to_string());
+        held.tags.retain(|tag, _| !tag.starts_with(&fallback));
+        held.manifests.retain(|_, stored| {
+            let manifest: Option<Value> = serde_json::from_slice(&stored.bytes).ok();
+            manifest.is_none_or(|manifest| manifest["subject"]["digest"] != wanted)
+        });
+    }
+
     /// Removes a manifest and every tag on it.
     pub fn delete_manifest(&self, repository: &str, digest: Digest) {
         lock(&self.state).repository(repository).delete_manifest(digest);

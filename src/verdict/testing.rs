@@ -349,6 +349,7 @@ fn watched_project() -> WatchedProject {
         release_tags: Pattern::parse("v*").unwrap(),
         images: vec![watched_image()],
         environments: vec![EnvironmentName("staging".into()), EnvironmentName("production".into())],
+        deploy_jobs: vec![],
     }
 }
 

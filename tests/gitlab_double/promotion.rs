@@ -178,7 +178,7 @@ async fn a_project_may_keep_variables_from_a_role() {
     let pipeline = stage.released();
     stage.shop.gitlab.world().project_mut(stage.shop.project).variables_role = None;
     assert!(never(&stage.step("p1", &stage.play(pipeline, Carrier::Variables), None).await).contains("pipeline variables"));
-    let start = |carrier| Act::StartPipeline { git_ref: GitRef::Tag("v1".into()), carrier, values: values() };
+    let start = |carrier| Act::StartPipeline { git_ref: GitRef::Tag("v1".into()), sha: Some(stage.shop.head()), carrier, values: values() };
     assert!(never(&stage.step("p1", &start(Carrier::Variables), None).await).contains("minimum role to use pipeline variables"));
     let unknown = stage.step("p1", &start(Carrier::Inputs), None).await;
     assert!(never(&unknown).contains("unknown input arguments: IMAGE"), "{unknown:?}");
@@ -195,8 +195,11 @@ async fn a_started_pipeline_shows_its_variables_to_whom_it_belongs() {
     let stage = Stage::with(Level::Developer).await;
     stage.shop.gitlab.world().project_mut(stage.shop.project).ci.push(JobSpec::new("deploy", "branch_deploy"));
     stage.shop.gitlab.world().push_commit(stage.shop.project, "deploys", stage.shop.carol, "Deploys");
-    let start = Act::StartPipeline { git_ref: GitRef::Branch("deploys".into()), carrier: Carrier::Variables, values: values() };
+    let carrier = Carrier::Variables;
+    let start = Act::StartPipeline { git_ref: GitRef::Branch("deploys".into()), sha: None, carrier, values: values() };
     let began = stage.now();
+    assert!(never(&stage.step("p1", &start, None).await).contains("not protected"));
+    stage.shop.gitlab.world().protect_branches(stage.shop.project, "deploys", Level::Developer);
     let Ok(Left::Pipeline { id }) = stage.step("p1", &start, None).await else { panic!("not started") };
     let path = format!("/projects/{{p}}/pipelines/{id}/variables");
     let mine = stage.shop.ask(&stage.token, Method::GET, &path, Value::Null).await;
@@ -210,7 +213,8 @@ async fn a_started_pipeline_shows_its_variables_to_whom_it_belongs() {
     assert_ne!(other, id);
     // A protected tag is not for a Developer.
     stage.released();
-    let on_tag = Act::StartPipeline { git_ref: GitRef::Tag("v1".into()), carrier: Carrier::Variables, values: values() };
+    let sha = Some(stage.shop.head());
+    let on_tag = Act::StartPipeline { git_ref: GitRef::Tag("v1".into()), sha, carrier, values: values() };
     assert!(never(&stage.step("p1", &on_tag, None).await).contains("sufficient permission"));
 }
 

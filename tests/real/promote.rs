@@ -180,10 +180,10 @@ async fn signatures_at_the_destination_are_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn summary_verifies_with_stock_cosign_beside_attestations_of_others() {
-    let registry = Registry::with_tokens().await;
+    let (registry, there) = (Registry::with_tokens().await, Registry::open().await);
     let desk = Desk::new(&registry.docker_config());
     let (bot, release) = (desk.key_pair(Version::Three, "bot"), desk.key_pair(Version::Two, "release"));
-    let hands = hands(vec![way(&registry, Some(PASSWORD))], Some((&bot.private, Desk::PASSWORD)));
+    let hands = hands(vec![way(&registry, Some(PASSWORD)), way(&there, None)], Some((&bot.private, Desk::PASSWORD)));
     let attested = async |image: &PinnedImage| match step(&hands, image, &attest(image)).await {
         Ok(Left::Attested { attestation }) => attestation,
         other => panic!("{other:?}"),
@@ -203,6 +203,15 @@ async fn summary_verifies_with_stock_cosign_beside_attestations_of_others() {
             let others = ["verify-attestation", "--key", "release.pub", "--type", VSA_V1, "--insecure-ignore-tlog=true"];
             let output = desk.cosign(version, &[&others[..], &[&image.to_string()]].concat());
             assert!(!output.status.success(), "another key made it: {}", told(&output));
+        }
+    }
+    // A copy made afterwards takes it along, in both layouts.
+    for image in [&alone, &beside] {
+        let act = Act::Copy { image: image.clone(), to: there.repository(), tag: None };
+        step(&hands, image, &act).await.unwrap();
+        for version in VERSIONS {
+            let verify = ["verify-attestation", "--key", "bot.pub", "--type", VSA_V1, "--insecure-ignore-tlog=true"];
+            passes(&desk, version, &[&verify[..], &[&there.pinned(image.digest).to_string()]].concat());
         }
     }
     // One attestation, whatever it was looked for with.

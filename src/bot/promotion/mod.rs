@@ -2,6 +2,7 @@
 //! from there after whatever ended it.
 
 mod arrival;
+mod copied;
 mod ending;
 mod observe;
 mod plan;

@@ -33,9 +33,11 @@ pub(super) fn plan(promotion: &Promotion, watched: &WatchedProject, said: &Said<
                 acts.push(Act::PlayJob { pipeline, job, carrier: given.carrier, values: values(given, promotion) });
             }
             Action::StartPipeline { branch, values: given } => {
-                let tag = || GitRef::Tag(promotion.release.clone());
-                let git_ref = branch.clone().map_or_else(tag, GitRef::Branch);
-                acts.push(Act::StartPipeline { git_ref, carrier: given.carrier, values: values(given, promotion) });
+                let (git_ref, sha) = match branch {
+                    Some(branch) => (GitRef::Branch(branch.clone()), None),
+                    None => (GitRef::Tag(promotion.release.clone()), Some(promotion.commit.clone())),
+                };
+                acts.push(Act::StartPipeline { git_ref, sha, carrier: given.carrier, values: values(given, promotion) });
             }
             Action::Deployment => {
                 let (environment, sha) = (promotion.environment.name.clone(), promotion.commit.clone());

@@ -1,5 +1,6 @@
 //! The steps of a plan: intent before each, outcome after it, and a last look between any two.
 
+use super::copied::Doing;
 use super::weigh::{Course, Decided};
 use super::{Run, overtaken};
 use crate::bot::{Bot, Rule, Stopped};
@@ -48,7 +49,8 @@ impl Bot {
             }
             let (promotion, act) = (&run.standing.promotion, &run.standing.steps[step].act);
             let place = Place { project: &promotion.project, promotion: &promotion.id, environment: &environment, step };
-            match self.hands.step(&clearances, place, act, began_before).await {
+            let doing = Doing { clearances: &clearances, place, act, began_before };
+            match self.act(rule, promotion, decided, doing).await? {
                 Ok(left) => {
                     // A fact, whoever else wrote meanwhile.
                     self.ledger.add_to_promotion(&promotion.id, PromotionEvent::Did { step, left }, Timestamp::now()).await?;

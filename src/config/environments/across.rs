@@ -10,6 +10,20 @@ use crate::model::environment::Action;
 pub fn check(reader: &Reader<'_>, of: &Of<'_, '_>, read: &[Read]) {
     order(reader, of, read);
     written_once(reader, read);
+    for Read { actions, .. } in read {
+        summary_goes_along(reader, actions);
+    }
+}
+
+/// A summary lies beside the image in its own repository. Whoever runs the copy must find it there, and before the copy has its tag.
+fn summary_goes_along(reader: &Reader<'_>, actions: &[(Action, Place)]) {
+    let first_copy = actions.iter().position(|(action, _)| matches!(action, Action::Copy { .. }));
+    let Some(first_copy) = first_copy else { return };
+    for (_, place) in actions.iter().skip(first_copy).filter(|(action, _)| matches!(action, Action::Attest)) {
+        let says = "signs a summary that the `copy` before it does not take along; put `attest` before the first `copy`, so that each \
+                    copy holds it before it gets its tag";
+        reader.sink.add(place, says);
+    }
 }
 
 fn order(reader: &Reader<'_>, of: &Of<'_, '_>, read: &[Read]) {

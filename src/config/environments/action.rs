@@ -7,6 +7,7 @@ use crate::config::document::Node;
 use crate::config::keys::action as key;
 use crate::config::problem::{Place, quoted};
 use crate::config::table::Key;
+use crate::model::Repository;
 use crate::model::environment::{Action, Carrier, CopyTarget, Values};
 use crate::model::gitlab::CommitSha;
 use crate::model::project::{Pattern, WatchedImage};
@@ -85,8 +86,12 @@ pub fn fits(reader: &Reader<'_>, (action, place): (&Action, &Place), images: &[W
     let wrong = match action {
         Action::Retag { tag } => names_a_release(tag, images, releases),
         Action::Copy { to, .. } => goes_wrong(to, images),
-        Action::PlayJob { .. } | Action::StartPipeline { .. } | Action::Deployment | Action::Attest => None,
+        Action::PlayJob { job, .. } => job_that_releases(job, images),
+        Action::StartPipeline { .. } | Action::Deployment | Action::Attest => None,
     };
+    if let Action::StartPipeline { branch: None, .. } = action {
+        reader.sink.warn(place, runs_again(images));
+    }
     if let Some(says) = wrong {
         reader.sink.add(place, says);
     }
@@ -110,6 +115,23 @@ fn names_a_release(tag: &str, images: &[WatchedImage], releases: Option<&Pattern
     } else {
         None
     }
+}
+
+/// A pipeline on the release's tag runs everything again that its CI file has for tags.
+fn runs_again(images: &[WatchedImage]) -> String {
+    let jobs: BTreeSet<&str> = images.iter().map(|image| image.release_job.as_str()).collect();
+    let jobs = jobs.into_iter().map(quoted).collect::<Vec<_>>().join(" and ");
+    format!(
+        "starts a pipeline on the release's tag, which builds the image again and pushes it over the version tag, unless {jobs} and every \
+         other job that builds leave such pipelines out: give them `- if: $CI_PIPELINE_SOURCE == \"api\"` with `when: never` as the first of \
+         their `rules:` in .gitlab-ci.yml, or name a protected `branch` here"
+    )
+}
+
+/// The job that builds an image would build it again.
+fn job_that_releases(job: &str, images: &[WatchedImage]) -> Option<String> {
+    let image = images.iter().find(|image| image.release_job == job)?;
+    Some(format!("{} is the job that releases {}; name the one that deploys it", quoted(job), quoted(&image.name)))
 }
 
 /// Commits whose short or whole name stands somewhere in a tag.
@@ -139,9 +161,91 @@ pub struct Needs {
     /// Hosts that are written to.
     hosts: BTreeMap<String, Vec<Place>>,
     signing_key: Vec<Place>,
+    /// What is written under which tag.
+    written: Vec<Written>,
+    /// Where copies go.
+    copied_to: Vec<(Repository, Whose)>,
+    /// Where each project's own pipelines push.
+    pushed: BTreeMap<Repository, BTreeSet<String>>,
+}
+
+/// Whose action it is, and where it stands.
+#[derive(Debug, Clone)]
+pub struct Whose {
+    /// The project's path in GitLab.
+    pub project: String,
+    pub environment: String,
+    pub place: Place,
+}
+
+#[derive(Debug)]
+struct Written {
+    repository: Repository,
+    tag: String,
+    /// The action as it is written: the same words twice in one project are reported there.
+    action: Action,
+    by: Whose,
 }
 
 impl Needs {
+    /// A project with its images.
+    pub fn pushes(&mut self, project: &str, images: &[WatchedImage]) {
+        for image in images {
+            self.pushed.entry(image.repository.clone()).or_default().insert(project.into());
+        }
+    }
+
+    /// What an action writes, by whose word.
+    pub fn writes(&mut self, action: &Action, by: &Whose, images: &[WatchedImage]) {
+        let mut write = |repository: Repository, tag: &str| {
+            self.written.push(Written { repository, tag: tag.into(), action: action.clone(), by: by.clone() });
+        };
+        match action {
+            Action::Retag { tag } => images.iter().for_each(|image| write(image.repository.clone(), tag)),
+            Action::Copy { to, tag } => {
+                let targets: Vec<Repository> = images.iter().filter_map(|image| to.of(image)).collect();
+                if let Some(tag) = tag {
+                    targets.iter().for_each(|target| write(target.clone(), tag));
+                }
+                self.copied_to.extend(targets.into_iter().map(|target| (target, by.clone())));
+            }
+            Action::PlayJob { .. } | Action::StartPipeline { .. } | Action::Deployment | Action::Attest => {}
+        }
+    }
+
+    /// No tag is written by two, in whatever words, and no copy goes where another project pushes: one would undo the other.
+    fn written_once(&self, reader: &Reader<'_>) {
+        let mut first: BTreeMap<(&Repository, &str), &Written> = BTreeMap::new();
+        for written in &self.written {
+            let Written { repository, tag, action, by } = written;
+            let Some(other) = first.get(&(repository, tag.as_str())) else {
+                first.insert((repository, tag), written);
+                continue;
+            };
+            let same_project = other.by.project == by.project;
+            if same_project && other.action == *action {
+                continue;
+            }
+            let line = reader.sink.line(other.by.place.at);
+            let whose = |whose: &Whose| format!("{} of {}", quoted(&whose.environment), whose.project);
+            let says = format!(
+                "{} would write {repository}:{tag}, and so does {} at line {line}; give each a target of its own, with {{path}} instead of \
+                 {{image}} if need be",
+                whose(by),
+                whose(&other.by),
+            );
+            reader.sink.add(&by.place, says);
+        }
+        for (target, by) in &self.copied_to {
+            let others = self.pushed.get(target).into_iter().flatten().filter(|project| **project != by.project);
+            for other in others {
+                let says =
+                    format!("{target} is where {other} pushes, and {} would copy to it; a copy goes to another repository", by.project);
+                reader.sink.add(&by.place, says);
+            }
+        }
+    }
+
     pub fn add(&mut self, action: &Action, place: &Place, images: &[WatchedImage]) {
         let own = || images.iter().map(|image| image.repository.registry.clone()).collect::<Vec<_>>();
         let hosts = match action {
@@ -165,6 +269,7 @@ impl Needs {
 
     /// Every host must have a push login, and `attest` a key: what cannot work is told before the start.
     pub fn check(&self, reader: &Reader<'_>, has_login: impl Fn(&str) -> bool, has_key: bool) {
+        self.written_once(reader);
         for (host, places) in self.hosts.iter().filter(|(host, _)| !has_login(host)) {
             for place in places {
                 reader.sink.add(

@@ -105,7 +105,7 @@ pub mod action {
         Need::Required,
         "What is done: put the image under a `tag` in its repository; `copy` it with all evidence; play a manual `job` of the release \
          pipeline; start a pipeline; record a GitLab deployment (not where a job of `environment:` makes one already); sign a verification \
-         summary (SLSA VSA) beside the image.",
+         summary (SLSA VSA) beside the image, before any `copy`, which takes it along.",
     );
     pub static TAG: Key = key(
         "tag",
@@ -124,7 +124,8 @@ pub mod action {
         "branch",
         Kind::Text(&forms::BRANCH),
         Need::Optional,
-        "For `start-pipeline`: the branch to run on. Without it, the release's own Git tag.",
+        "For `start-pipeline`: the branch to run on, which must be protected: whoever may push there chooses what runs with the bot's rights. \
+         Without it, the release's own Git tag, at the commit that was judged.",
     );
     pub static VARIABLE: Key = key(
         "variable",

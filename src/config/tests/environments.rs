@@ -134,6 +134,7 @@ fn actions_that_cannot_be_meant_are_refused() {
         (job, "", &["`variable` or `input`"]),
         (&format!("{job}, variable = \"CI_IMAGE\""), ".variable", &["belongs to GitLab"]),
         ("action = \"play-job\", variable = \"IMAGE\"", "", &["`play-job` needs `job`"]),
+        ("action = \"play-job\", job = \"release_image\", variable = \"IMAGE\"", "", &["is the job that releases \"api\""]),
         ("action = \"start-pipeline\"", "", &["`start-pipeline` needs `variable` or `input`"]),
         ("action = \"start-pipeline\", branch = \"refs/heads/x\", input = \"image\"", ".branch", &["no such name"]),
         ("action = \"deployment\", tag = \"x\"", ".tag", &["is not for `deployment`"]),
@@ -218,4 +219,69 @@ fn half_a_push_login_is_refused_and_a_new_registry_is_read_too() {
     let config = parse(&copied).unwrap();
     assert!(config.registries.iter().any(|registry| registry.host == "other.example"), "what is copied there is read back");
     assert_eq!(config.promotions.push_logins["other.example"].username, "a");
+}
+
+#[test]
+fn a_pipeline_on_the_tag_builds_again_and_that_is_a_warning() {
+    let with =
+        |branch: &str| parse(&production(&format!("actions = [{{ action = \"start-pipeline\"{branch}, variable = \"IMAGE\" }}]"))).unwrap();
+    let on_tag = with("");
+    let [warning] = on_tag.warnings.as_slice() else { panic!("{:?}", on_tag.warnings) };
+    assert_eq!((warning.line, warning.path.as_str()), (Some(NEXT + 1), "project[0].environment.production.actions[0]"));
+    assert!(warning.says.contains("$CI_PIPELINE_SOURCE == \"api\"") && warning.says.contains("release_image"), "{warning:?}");
+    assert_eq!(with(", branch = \"deploy\"").warnings, []);
+}
+
+#[test]
+fn a_summary_is_signed_before_the_copies_that_take_it_along() {
+    let key = "\n[promotion]\nsigning_key = { file = \"private.pem\" }";
+    let copy = "{ action = \"copy\", to = \"r.example/live/{image}\" }";
+    let attest = "{ action = \"attest\" }";
+    check(
+        &production(&format!("actions = [{copy}, {attest}]{key}")),
+        &[(NEXT + 1, "project[0].environment.production.actions[1]", &["put `attest` before the first `copy`"])],
+    );
+    let text = production(&format!("actions = [{attest}, {copy}]{key}"));
+    parse_in(folder().path(), &text).unwrap_or_else(|problems| panic!("{problems}"));
+}
+
+#[test]
+fn the_jobs_that_promotions_start_are_known_to_the_judge() {
+    let plays = |job: &str| format!("actions = [{{ action = \"play-job\", job = \"{job}\", variable = \"IMAGE\" }}]");
+    let text = production(&format!("{}\n[project.environment.staging]\n{}", plays("live"), plays("rehearse")));
+    assert_eq!(parse(&text).unwrap().projects[0].watched.deploy_jobs, ["live", "rehearse"]);
+}
+
+/// What two projects write under one tag, one of them undoes.
+#[test]
+fn each_tag_is_written_by_one_project() {
+    let other = |image: &str, actions: &str| {
+        format!(
+            "[[project]]\npath = \"bank/api\"\nimage = \"{image}\"\nsigner = {{ key_file = \"release.pub\" }}\n\
+             environments = [\"live\"]\n[project.environment.live]\nactions = [{actions}]\n"
+        )
+    };
+    let copy = |to: &str, tag: &str| format!("{{ action = \"copy\", to = \"r.example/{to}\"{tag} }}");
+    let tagged = |to: &str| copy(to, ", tag = \"live\"");
+    let both = |ours: &str, image: &str, theirs: &str| production(&format!("actions = [{ours}]")) + &other(image, theirs);
+    let path = "project[1].environment.live.actions[0]";
+    // The same short name.
+    let names = ["bank/api", "shop/api", "r.example/live/api:live", "line 13"];
+    check(&both(&tagged("live/{image}"), "r.example/bank/api", &tagged("live/{image}")), &[(NEXT + 8, path, &names)]);
+    parse(&both(&tagged("live/{path}"), "r.example/bank/api", &tagged("live/{path}"))).unwrap();
+    // By digest only, nothing is undone.
+    parse(&both(&copy("live/{image}", ""), "r.example/bank/api", &copy("live/{image}", ""))).unwrap();
+    // One repository in two projects.
+    let retag = |tag: &str| format!("{{ action = \"retag\", tag = \"{tag}\" }}");
+    let names = ["bank/api", "shop/api", "r.example/shop/api:live"];
+    check(&both(&retag("live"), "r.example/shop/api", &retag("live")), &[(NEXT + 8, path, &names)]);
+    parse(&both(&retag("live"), "r.example/shop/api", &retag("other"))).unwrap();
+    // Where another project pushes.
+    let names = ["bank/api", "r.example/shop/web", "shop/api"];
+    check(&both(&retag("other"), "r.example/bank/web", &tagged("shop/{image}")), &[(NEXT + 8, path, &names)]);
+    // Another text, and the same target, within one project.
+    let staging = format!("\n[project.environment.staging]\nactions = [{}]", tagged("{image}-live"));
+    let one = HEAD.replace(", \"r.example/shop/web\"", "");
+    let text = format!("{one}[project.environment.production]\nactions = [{}]{staging}\n", tagged("api-live"));
+    check(&text, &[(NEXT + 1, "project[0].environment.production.actions[0]", &["r.example/api-live:live", "\"staging\"", "line 15"])]);
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Place;
+use super::pulse::Pulse;
 use crate::effects::NotDone;
 use crate::effects::hands::Hand;
 use crate::gitlab_client::endpoints;
@@ -27,6 +28,8 @@ pub struct Step<'a> {
     pub clearances: &'a [Clearance],
     /// When an earlier run was about to do just this and left no outcome.
     pub began_before: Option<Timestamp>,
+    /// Asked just before whatever is started.
+    pub pulse: &'a Pulse,
 }
 
 impl Step<'_> {

@@ -17,6 +17,9 @@ use crate::registry_client::{limits, too_large, unreadable};
 /// Manifests of one copy: the image's own, its platforms', and those of the evidence beside each. An image of nine platforms with a
 /// signature, a provenance and an SBOM each has forty.
 const MANIFESTS: usize = 512;
+/// Bytes of all manifests of one copy together: they are held until it is done, by every worker that copies. Those of an image with much
+/// evidence have less than 1 MiB.
+const MANIFEST_BYTES: usize = 16 * 1024 * 1024;
 /// Blobs of one copy. Images have at most 127 layers.
 const BLOBS: usize = 8 * 1024;
 /// Bytes of one copy. More cannot pass in the time that a step has.
@@ -30,6 +33,8 @@ struct Found {
     manifests: BTreeMap<Digest, Manifest>,
     /// The order in which they were found: the image first.
     order: Vec<Digest>,
+    /// Of all manifests together.
+    bytes: usize,
     /// What points at what.
     referrers: BTreeMap<Digest, Vec<Digest>>,
     /// What lies under the legacy tags.
@@ -46,6 +51,12 @@ pub(super) async fn copy(from: Side<'_>, to: Side<'_>, (image, tag): (Digest, Op
     for digest in found.children_first() {
         if let Some(manifest) = found.manifests.get(&digest) {
             to.put(manifest).await?;
+        }
+    }
+    for manifest in found.manifests.values() {
+        // What says how the image runs is small, and read once more; of layers the registry's word is taken for what it stored.
+        if let Some(config) = blobs(manifest)?.into_iter().next() {
+            to.holds(config).await?;
         }
     }
     let evidence = lay_evidence(to, &found).await?;
@@ -138,6 +149,12 @@ impl Found {
         }
         if self.order.len() == MANIFESTS {
             return Err(too_large(format!("the image and what lies beside it has more than {MANIFESTS} manifests")).into());
+        }
+        self.bytes = self.bytes.saturating_add(manifest.bytes.len());
+        if self.bytes > MANIFEST_BYTES {
+            return Err(
+                too_large(format!("the manifests of the image and what lies beside it have more than {MANIFEST_BYTES} bytes")).into()
+            );
         }
         self.order.push(manifest.digest);
         self.manifests.insert(manifest.digest, manifest);

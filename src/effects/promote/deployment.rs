@@ -62,6 +62,7 @@ pub async fn record(step: &Step<'_>, what: What<'_>) -> Result<Left, NotDone> {
     let mut builder = CreateDeployment::builder();
     builder.project(step.place.project.id.0).environment(what.environment.0.as_str()).sha(what.sha.as_str());
     builder.ref_(what.git_ref.name()).tag(matches!(what.git_ref, GitRef::Tag(_))).status(DeploymentStatus::Success);
+    step.pulse.demand()?;
     let made: Deployment = step.hand.client.one(builder.build()).await.map_err(|error| refused(&what, error))?;
     if made.is(&what) {
         return Ok(Left::Deployment { id: made.id });

@@ -6,6 +6,7 @@ mod ci;
 mod copy;
 mod deployment;
 mod play_job;
+mod pulse;
 pub mod registry;
 mod retag;
 mod start_pipeline;
@@ -22,6 +23,7 @@ use crate::registry_client::Wires;
 use crate::registry_client::limits::Limits;
 use crate::verdict::Clearance;
 use attest::{BadSigningKey, SigningKey, SigningSettings};
+use pulse::Pulse;
 use registry::{BadSettings, Side};
 
 /// The longest one run of a step in a registry may take: under the time that the queue gives to one piece of work. A copy that takes
@@ -69,21 +71,21 @@ impl Promoter {
         self.key.as_ref()
     }
 
-    fn side<'a>(&'a self, repository: &'a Repository) -> Result<Side<'a>, NotDone> {
-        Ok(Side { wire: self.wires.to(repository)?, repository })
+    fn side<'a>(&'a self, repository: &'a Repository, pulse: &'a Pulse) -> Result<Side<'a>, NotDone> {
+        Ok(Side { wire: self.wires.to(repository)?, repository, pulse })
     }
 
-    async fn retag(&self, image: &PinnedImage, tag: &str) -> Result<Left, NotDone> {
-        within(retag::retag(self.side(&image.repository)?, image.digest, tag)).await
+    async fn retag(&self, pulse: &Pulse, image: &PinnedImage, tag: &str) -> Result<Left, NotDone> {
+        within(retag::retag(self.side(&image.repository, pulse)?, image.digest, tag)).await
     }
 
-    async fn copy(&self, image: &PinnedImage, to: &Repository, tag: Option<&str>) -> Result<Left, NotDone> {
-        within(copy::copy(self.side(&image.repository)?, self.side(to)?, (image.digest, tag))).await
+    async fn copy(&self, pulse: &Pulse, image: &PinnedImage, (to, tag): (&Repository, Option<&str>)) -> Result<Left, NotDone> {
+        within(copy::copy(self.side(&image.repository, pulse)?, self.side(to, pulse)?, (image.digest, tag))).await
     }
 
-    async fn attest(&self, image: &PinnedImage, summary: &crate::model::promotion::Summary) -> Result<Left, NotDone> {
+    async fn attest(&self, pulse: &Pulse, image: &PinnedImage, summary: &crate::model::promotion::Summary) -> Result<Left, NotDone> {
         let key = self.key.as_ref().ok_or_else(|| NotDone::Never("there is no key to sign with".into()))?;
-        within(attest::attest(self.side(&image.repository)?, key, (image, summary))).await
+        within(attest::attest(self.side(&image.repository, pulse)?, key, (image, summary))).await
     }
 }
 
@@ -115,17 +117,19 @@ impl Hands {
         began_before: Option<Timestamp>,
     ) -> Result<Left, NotDone> {
         cleared(clearances, place.environment, act)?;
-        let step = || Ok::<_, NotDone>(ci::Step { hand: self.hand(place.project)?, place, clearances, began_before });
+        let pulse = Pulse::start();
+        let step = || Ok::<_, NotDone>(ci::Step { hand: self.hand(place.project)?, place, clearances, began_before, pulse: &pulse });
         match act {
-            Act::Retag { image, tag } => self.promoter()?.retag(image, tag).await,
-            Act::Copy { image, to, tag } => self.promoter()?.copy(image, to, tag.as_deref()).await,
-            Act::Attest { image, summary } => self.promoter()?.attest(image, summary).await,
+            Act::Retag { image, tag } => self.promoter()?.retag(&pulse, image, tag).await,
+            Act::Copy { image, to, tag } => self.promoter()?.copy(&pulse, image, (to, tag.as_deref())).await,
+            Act::Attest { image, summary } => self.promoter()?.attest(&pulse, image, summary).await,
             Act::PlayJob { pipeline, job, carrier, values } => {
                 let which = play_job::Which { pipeline: *pipeline, job };
                 play_job::play(&step()?, which, ci::Given { carrier: *carrier, values }).await
             }
-            Act::StartPipeline { git_ref, carrier, values } => {
-                start_pipeline::start(&step()?, git_ref, ci::Given { carrier: *carrier, values }).await
+            Act::StartPipeline { git_ref, sha, carrier, values } => {
+                let on = start_pipeline::On { git_ref, sha: sha.as_ref() };
+                start_pipeline::start(&step()?, on, ci::Given { carrier: *carrier, values }).await
             }
             Act::Deployment { environment, sha, git_ref } => {
                 deployment::record(&step()?, deployment::What { environment, sha, git_ref }).await

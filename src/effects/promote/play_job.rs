@@ -68,6 +68,7 @@ pub async fn play(step: &Step<'_>, which: Which<'_>, given: Given<'_>) -> Result
     if job.is_ours(step, me) {
         return Ok(Left::Job { id: job.id });
     }
+    step.pulse.demand()?;
     let started = match job.stand() {
         Stand::Waits => start(step, &job, given).await?,
         Stand::Ended => again(step, &job, given).await?,

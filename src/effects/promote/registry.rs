@@ -9,6 +9,7 @@ use http::{Method, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
+use super::pulse::Pulse;
 use crate::effects::NotDone;
 use crate::model::{Digest, PinnedImage, Repository};
 use crate::registry_client::manifest::{Content, Manifest};
@@ -28,6 +29,8 @@ const STORING: Duration = Duration::from_secs(30);
 pub(super) struct Side<'a> {
     pub wire: &'a Wire,
     pub repository: &'a Repository,
+    /// Asked just before each write.
+    pub pulse: &'a Pulse,
 }
 
 /// A blob by digest and size.
@@ -123,6 +126,7 @@ impl Side<'_> {
             content_type: manifest.media_type.as_str(),
             body: Bytes::copy_from_slice(&manifest.bytes),
         };
+        self.pulse.demand()?;
         let answer = self.wire.write(write).await?;
         let colon = if reference.contains(':') { '@' } else { ':' };
         self.taken(&answer, &format!("{}{colon}{reference}", self.repository))
@@ -155,12 +159,48 @@ impl Side<'_> {
         }
         let length = answer.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         match length {
-            Some(length) if length != blob.size => Err(NotDone::Never(format!(
+            Some(length) if length == blob.size => Ok(true),
+            Some(length) => Err(NotDone::Never(format!(
                 "blob {} has {length} bytes in {}, and {} were announced",
                 blob.digest, self.repository, blob.size
             ))),
-            Some(_) | None => Ok(true),
+            // The specification only asks for a length. Without one the bytes themselves tell.
+            None => self.holds(blob).await.map(|()| true),
         }
+    }
+
+    /// Reads a blob of any size and hashes it.
+    pub async fn holds(&self, blob: Blob) -> Result<(), NotDone> {
+        let time = STORING + Duration::from_secs(blob.size / SLOWEST);
+        let read = async {
+            let mut response = self.open(blob, time).await?;
+            let (mut hash, mut left) = (Sha256::new(), Some(blob.size));
+            let broken = || NotDone::Later(format!("{} broke off in the middle of blob {}", self.repository, blob.digest));
+            while let Some(piece) = response.chunk().await.map_err(|_| broken())? {
+                hash.update(&piece);
+                left = left.and_then(|left| left.checked_sub(piece.len() as u64));
+                if left.is_none() {
+                    break;
+                }
+            }
+            Ok::<_, NotDone>((left, <[u8; 32]>::from(hash.finalize())))
+        };
+        let late = || NotDone::Later(format!("{} needs longer than {} s for blob {}", self.repository, time.as_secs(), blob.digest));
+        let (left, hash) = tokio::time::timeout(time, read).await.map_err(|_| late())??;
+        if left == Some(0) && hash == *blob.digest.bytes() {
+            return Ok(());
+        }
+        Err(NotDone::Never(format!("{} sent other bytes than blob {}", self.repository, blob.digest)))
+    }
+
+    async fn open(&self, blob: Blob, time: Duration) -> Result<reqwest::Response, NotDone> {
+        let url = self.wire.host.url(self.path(), &["blobs", &blob.digest.to_string()]);
+        let ask = Ask { method: Method::GET, scope: Scope::pull(self.path()), url, accept: "*/*", limit: 0 };
+        let response = self.wire.open(ask, time).await?;
+        if response.status() == StatusCode::OK {
+            return Ok(response);
+        }
+        Err(NotDone::Never(format!("{} does not hold blob {} ({})", self.repository, blob.digest, response.status().as_u16())))
     }
 
     /// The bytes of a small blob, hashed.
@@ -215,6 +255,7 @@ impl Side<'_> {
     /// Mounts a blob ([distribution-spec](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#mounting-a-blob-from-another-repository)).
     /// `None`: it is there. Else where to upload it instead.
     async fn mount(&self, from: Side<'_>, blob: Blob) -> Result<Option<Url>, NotDone> {
+        self.pulse.demand()?;
         match self.post(Some((from, blob))).await {
             Ok(answer) if answer.status == StatusCode::CREATED => Ok(None),
             Ok(answer) if answer.status == StatusCode::ACCEPTED => self.location(&answer).map(Some),
@@ -226,6 +267,7 @@ impl Side<'_> {
     }
 
     async fn begin(&self, mount: Option<(Side<'_>, Blob)>) -> Result<Url, NotDone> {
+        self.pulse.demand()?;
         let answer = self.post(mount).await?;
         self.taken(&answer, &format!("an upload to {}", self.repository))?;
         self.location(&answer)
@@ -256,6 +298,7 @@ impl Side<'_> {
         location.query_pairs_mut().append_pair("digest", &blob.digest.to_string());
         let time = STORING + Duration::from_secs(blob.size / SLOWEST);
         let streamed = Streamed { body, length: blob.size, time };
+        self.pulse.demand()?;
         let answer = self.wire.upload(Scope::push(self.path()), location, streamed).await?;
         self.taken(&answer, &format!("blob {} of {}", blob.digest, self.repository))?;
         self.seen(blob).await
@@ -268,13 +311,7 @@ impl Side<'_> {
 
     /// A blob as a body that is hashed while it passes: its last piece goes on only if all of it is what it should be.
     async fn stream(&self, blob: Blob, broken: Broken) -> Result<reqwest::Body, NotDone> {
-        let url = self.wire.host.url(self.path(), &["blobs", &blob.digest.to_string()]);
-        let ask = Ask { method: Method::GET, scope: Scope::pull(self.path()), url, accept: "*/*", limit: 0 };
-        let time = STORING + Duration::from_secs(blob.size / SLOWEST);
-        let response = self.wire.open(ask, time).await?;
-        if response.status() != StatusCode::OK {
-            return Err(NotDone::Never(format!("{} does not hold blob {} ({})", self.repository, blob.digest, response.status().as_u16())));
-        }
+        let response = self.open(blob, STORING + Duration::from_secs(blob.size / SLOWEST)).await?;
         let what = format!("instead of blob {} {} sent other bytes", blob.digest, self.repository);
         let start = (response, Sha256::new(), blob.size);
         let pieces = stream::try_unfold(start, move |(mut response, mut hash, left)| {

@@ -105,7 +105,7 @@ async fn nothing_is_touched_without_a_clearance_for_this_image_and_environment()
         Act::Copy { image: image.clone(), to: repository(&double, "prod/api"), tag: Some(tag()) },
         Act::Attest { image: image.clone(), summary: attest::summary() },
         Act::PlayJob { pipeline, job: "deploy".into(), carrier, values: values() },
-        Act::StartPipeline { git_ref: git_ref.clone(), carrier, values: values() },
+        Act::StartPipeline { git_ref: git_ref.clone(), sha: None, carrier, values: values() },
     ];
     for clearances in &wrong {
         for act in &acts {

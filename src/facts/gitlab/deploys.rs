@@ -11,6 +11,9 @@ use crate::model::EnvironmentName;
 use crate::model::gitlab::{Commit, CommitSha, CommitsBetween, Deployment, DeploymentId, GitRef, Job, MergeRequest, PipelineId, ProjectId};
 use crate::verdict::{Looked, Service, Why, WhyKind};
 
+/// Deployments of an environment that are looked through for those of one pipeline, which are among the newest.
+const BY_JOBS: usize = 50;
+
 /// Which deployments are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deployed {
@@ -70,6 +73,22 @@ impl Gitlab {
             }
         }
         Looked::Found(found)
+    }
+
+    /// How the newest deployments to an environment stand that jobs made, newest first: the pipeline of each, and GitLab's word. At
+    /// most those of the newest [`BY_JOBS`] deployments; what was recorded over the API is left out.
+    pub async fn deployed_by_jobs(&self, project: ProjectId, name: &EnvironmentName) -> Looked<Vec<(PipelineId, String)>> {
+        let mut builder = Deployments::builder();
+        builder.project(project.0).environment(name.0.as_str());
+        let endpoint = builder.order_by(DeploymentOrderBy::Id).sort(SortOrder::Descending).build();
+        let listed = self.client.first::<wire::Deployment, _, _>(endpoint, BY_JOBS).await;
+        look(listed.and_then(|listed| {
+            if listed.iter().any(|held| held.environment.name != name.0) {
+                return Err(wire::odd("another deployment than the one asked for"));
+            }
+            let by_job = |held: wire::Deployment| Some((held.deployable?.pipeline?.id, held.status));
+            Ok(listed.into_iter().filter_map(by_job).collect())
+        }))
     }
 
     async fn deployment_of(&self, project: ProjectId, found: wire::Deployment) -> Looked<Deployment> {

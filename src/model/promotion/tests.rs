@@ -239,7 +239,7 @@ fn events_keep_their_names_on_disk() {
         retag("production"),
         Act::Copy { image: image(), to: image().repository, tag: None },
         Act::PlayJob { pipeline: PipelineId(9), job: "deploy".into(), carrier, values: vec![("IMAGE".into(), image().to_string())] },
-        Act::StartPipeline { git_ref: git_ref.clone(), carrier, values: vec![] },
+        Act::StartPipeline { git_ref: git_ref.clone(), sha: Some("a".repeat(40).parse().unwrap()), carrier, values: vec![] },
         Act::Deployment { environment, sha: "a".repeat(40).parse().unwrap(), git_ref },
         Act::Attest { image: image(), summary },
     ];

@@ -49,7 +49,7 @@ impl Words {
             Act::Retag { image: what, tag } => self.say("promotion/retag", &Values::from([image(what), ("tag", Phrase::name(tag))])),
             Act::Copy { image: what, to, tag } => self.copy(image(what), repository(to, audience), tag.as_deref()),
             Act::PlayJob { pipeline, job, carrier, values } => self.play(links.pipeline(*pipeline), job, *carrier, &named(values)),
-            Act::StartPipeline { git_ref, carrier, values } => {
+            Act::StartPipeline { git_ref, carrier, values, .. } => {
                 let on = match git_ref {
                     GitRef::Tag(tag) => self.on_tag(links, tag),
                     GitRef::Branch(name) => Phrase::name(name),

@@ -136,6 +136,7 @@ fn question(outside: &Outside) -> Question {
         release_tags: Pattern::parse("v*").unwrap(),
         images: vec![image.clone()],
         environments: vec![EnvironmentName("production".into())],
+        deploy_jobs: vec![],
     };
     Question { project, image, about: About::Release { tag: outside.tag.clone() }, asking_job: None }
 }

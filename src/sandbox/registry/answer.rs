@@ -59,6 +59,11 @@ pub(super) async fn spoil(fault: &Fault, response: Response) -> Response {
         Fault::Shorter(less) => body.truncate(body.len().saturating_sub(*less)),
         Fault::Without(name) => {
             parts.headers.remove(*name);
+            if *name == "content-length" {
+                // Of a whole body the server would tell the length by itself.
+                let pieces = [Ok::<_, std::io::Error>(Bytes::from(body))];
+                return Response::from_parts(parts, Body::from_stream(stream::iter(pieces)));
+            }
         }
         Fault::With(name, value) => {
             if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {

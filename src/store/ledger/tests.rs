@@ -55,6 +55,7 @@ fn verdict(bytes: &str, tag: &str, second: i64) -> Verdict {
             release_tags: Pattern::parse("v*").unwrap(),
             images: vec![watched.clone()],
             environments: vec![],
+            deploy_jobs: vec![],
         },
         image: watched,
         about: About::Release { tag: tag.into() },

@@ -4,6 +4,10 @@
 //! verdict would feed on itself, and anyone with the right to post a status could make it say success. A job that may fail
 //! (`allow_failure`) counts neither way, and one that waits for a person or was skipped was not part of the run.
 //!
+//! The manual jobs that promotions start (`play-job`) are left aside too: they deploy what the others built. Made by `rules:` they may not
+//! fail, and one that failed would otherwise keep its release, and a way back to it, from ever being deployed again. A job that
+//! releases an image is never left aside.
+//!
 //! A deploy job of the same pipeline may ask ([`Question::asking_job`]): the pipeline cannot have ended while it waits for the answer.
 //! It is left aside, if GitLab lists it in this very pipeline, running, and not as the release job; and so is a job that cannot have
 //! been meant to run before it: see [`waits_for`]. Whatever failed still blocks, and so does whatever else still runs.
@@ -74,7 +78,8 @@ fn jobs(facts: &Facts, pipeline: &Pipeline) -> Finding {
         Looked::Absent => &[],
         Looked::Unreachable(why) => return could_not_check(CHECK, EXPECTED, facts, why),
     };
-    let required: Vec<&Job> = jobs.iter().filter(|job| !job.allow_failure).collect();
+    let deploys = |job: &Job| facts.question.project.only_deploys(&job.name);
+    let required: Vec<&Job> = jobs.iter().filter(|job| !job.allow_failure && !deploys(job)).collect();
     let asker = facts.question.asking_job.and_then(|asker| asker.within(pipeline.id));
     let asking = match asker.map(|id| asking(facts, jobs, id).ok_or(id)) {
         Some(Ok(job)) => Some(job),
@@ -98,12 +103,17 @@ fn jobs(facts: &Facts, pipeline: &Pipeline) -> Finding {
         return Finding::blocked(CHECK, EXPECTED, found, pipeline_problem(facts, fault));
     }
     let succeeded = jobs.iter().filter(|job| job.status == CiStatus::Success).count();
-    if succeeded == 0 {
+    if !jobs.iter().any(|job| job.status == CiStatus::Success && !deploys(job)) {
         let fault = PipelineFault::NoReleaseJob { job: facts.question.image.release_job.clone() };
         return Finding::blocked(CHECK, EXPECTED, format!("#{}: no job ran", pipeline.id), pipeline_problem(facts, fault));
     }
     let still = asking.map_or(String::new(), |asking| format!("; {} #{} asks", asking.name, asking.id));
-    Finding::passed(CHECK, EXPECTED, format!("#{}: {succeeded} of {} jobs succeeded{still}", pipeline.id, jobs.len()))
+    let aside: String = jobs
+        .iter()
+        .filter(|job| deploys(job) && stands(job.status) == Standing::Failed)
+        .map(|job| format!("; {} deploys, and is {}", job.name, job.status.word()))
+        .collect();
+    Finding::passed(CHECK, EXPECTED, format!("#{}: {succeeded} of {} jobs succeeded{aside}{still}", pipeline.id, jobs.len()))
 }
 
 /// The job that asks, if GitLab bears it out. The release job cannot ask: its own end is what the answer hangs on.

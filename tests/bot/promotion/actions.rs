@@ -1,7 +1,11 @@
 //! Every kind of action on the whole bot, and releases of several images.
 
+use std::time::Duration;
+
+use countersign::model::gitlab::{CiStatus, PipelineId};
 use countersign::model::{PinnedImage, Repository};
 use countersign::sandbox::gitlab::state::JobEnd;
+use countersign::sandbox::registry::Fault;
 
 use super::*;
 
@@ -21,7 +25,7 @@ async fn release_section_and_sticky_note_follow_a_promotion() {
 #[tokio::test]
 async fn a_copy_carries_its_evidence_and_a_summary_lies_beside_the_image() {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap().serialize_pem();
-    let staging = "actions = [{ action = \"copy\", to = \"{host}/live/{image}\", tag = \"staging\" }, { action = \"attest\" }]";
+    let staging = "actions = [{ action = \"attest\" }, { action = \"copy\", to = \"{host}/live/{image}\", tag = \"staging\" }]";
     let setup = setup_with(staging, PRODUCTION)
         .toml("[store]", "[promotion]\nsigning_key = { file = \"bot.key\" }\n\n[store]")
         .file("bot.key", &key);
@@ -36,6 +40,29 @@ async fn a_copy_carries_its_evidence_and_a_summary_lies_beside_the_image() {
     };
     assert!(to("live/api") >= 2, "the image and its signature");
     assert!(to(IMAGE) >= 1, "the summary");
+    let summaries = format!("sha256-{}.att", digest.hex());
+    let (here, there) = (world.registry.tagged(IMAGE, &summaries), world.registry.tagged("live/api", &summaries));
+    assert!(here.is_some() && here == there, "the summary lies beside the copy: {here:?} {there:?}");
+}
+
+/// Whoever may push to the source takes the signature away after the image was judged.
+#[tokio::test]
+async fn a_copy_whose_signature_was_taken_away_meanwhile_gets_no_tag() {
+    let staging = "actions = [{ action = \"copy\", to = \"{host}/live/{image}\", tag = \"staging\" }]";
+    let (world, digest) = released(setup_with(staging, PRODUCTION)).await;
+    // Nothing at the source answers at once, so that there is time between the last judging and the first look of the copy.
+    world.registry.fault(&format!("GET /v2/{IMAGE}/manifests/sha256:*"), Fault::Slow(Duration::from_millis(1500)));
+    let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
+    let end = std::time::Instant::now() + Duration::from_secs(25);
+    while !open(&world).await.iter().any(countersign::model::promotion::Standing::has_begun) {
+        assert!(std::time::Instant::now() < end, "the copy has not begun");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    world.registry.forget_evidence(IMAGE, digest);
+    stopped(&world, asked, "CS-STEP").await;
+    assert!(world.registry.manifest("live/api", digest).is_some(), "the image itself was copied");
+    assert_eq!(world.registry.tagged("live/api", "staging"), None);
+    world.replied(asked, "lacks evidence").await;
 }
 
 #[tokio::test]
@@ -65,8 +92,59 @@ async fn a_pipeline_is_started_with_the_digest_and_its_end_is_told() {
     world.settled().await;
     assert_eq!(open(&world).await.len(), 1, "it waits for the pipeline");
     world.gitlab.world().pass_pipeline(pipeline);
+    // Its deploy job is a manual one, and nobody started it: the pipeline has succeeded all the same.
+    until("the pipeline has succeeded", || (world.gitlab.world().pipeline(pipeline).status == CiStatus::Success).then_some(())).await;
+    world.settled().await;
+    assert_eq!(open(&world).await.len(), 1, "it waits for somebody to deploy");
+    let mut gitlab = world.gitlab.world();
+    let job = gitlab.job_named(pipeline, "deploy_production");
+    assert!(gitlab.play_job(job, world.rita));
+    gitlab.finish_job(job, JobEnd::success());
+    drop(gitlab);
     closes(&world, asked, "white_check_mark").await;
     world.replied(asked, "now runs").await;
+}
+
+/// The newest pipeline that the bot started, once there is one after `before`; its jobs that nobody must start have passed.
+async fn ran(world: &World, before: Option<PipelineId>) -> PipelineId {
+    let newest = || {
+        let gitlab = world.gitlab.world();
+        let newest = gitlab.pipelines.values().filter(|held| held.user == world.bot && held.source == "api").map(|held| held.id).max();
+        newest.filter(|id| Some(*id) > before)
+    };
+    let pipeline = until("a pipeline is started", newest).await;
+    world.gitlab.world().pass_pipeline(pipeline);
+    pipeline
+}
+
+/// GitLab calls a pipeline whose manual job failed a success.
+#[tokio::test]
+async fn a_pipeline_that_did_not_deploy_has_not_converged() {
+    let staging = "actions = [{ action = \"start-pipeline\", variable = \"IMAGE\" }]";
+    let world = setup_with(staging, PRODUCTION).start().await;
+    world.gitlab.world().add_deploy_job(world.project, "deploy_staging", "staging", None);
+    world.release(TAG).unwrap();
+    world.publish(TAG);
+    world.status_is(TAG, "success").await;
+    world.settled().await;
+
+    let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
+    let pipeline = ran(&world, None).await;
+    let mut gitlab = world.gitlab.world();
+    let job = gitlab.job_named(pipeline, "deploy_staging");
+    assert!(gitlab.play_job(job, world.rita));
+    gitlab.finish_job(job, JobEnd::failed());
+    assert_eq!(gitlab.pipeline(pipeline).status, CiStatus::Success);
+    drop(gitlab);
+    closes(&world, asked, "x").await;
+    world.replied(asked, "ended as failed").await;
+
+    // Nor has one that has no such job any more, where others deployed.
+    world.gitlab.world().project_mut(world.project).ci.retain(|job| !job.manual);
+    let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
+    ran(&world, Some(pipeline)).await;
+    closes(&world, asked, "x").await;
+    world.replied(asked, "deployed nothing").await;
 }
 
 /// A project with a second image, which its release job builds and signs as well.

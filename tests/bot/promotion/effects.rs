@@ -123,6 +123,29 @@ async fn what_a_promotion_that_did_not_converge_left_is_no_drift() {
     world.replied(arrived, "CS-DRIFT").await;
 }
 
+/// As GitLab makes the manual jobs of `rules:`.
+#[tokio::test]
+async fn a_deploy_job_that_may_not_fail_and_failed_can_be_tried_again() {
+    let world = setup_with(PLAYS, PRODUCTION).start().await;
+    let project = world.project;
+    let by_rule = |job: &mut countersign::sandbox::gitlab::state::JobSpec| job.allow_failure &= !job.manual;
+    world.gitlab.world().project_mut(project).ci.iter_mut().for_each(by_rule);
+    let (_, digest) = world.release(TAG).unwrap();
+    world.publish(TAG);
+    world.status_is(TAG, "success").await;
+    world.settled().await;
+    let (asked, failed) = deploying(&world).await;
+    assert!(!world.gitlab.world().job(failed).spec.allow_failure);
+    world.gitlab.world().finish_job(failed, JobEnd::failed());
+    closes(&world, asked, "x").await;
+    world.settled().await;
+    let (asked, again) = deploying(&world).await;
+    assert_ne!(again, failed);
+    world.gitlab.world().finish_job(again, JobEnd::success());
+    closes(&world, asked, "white_check_mark").await;
+    assert!(world.replied(asked, "now runs").await.contains(&digest.short()));
+}
+
 #[tokio::test]
 async fn a_job_that_cannot_be_played_stops_the_promotion() {
     let none = PLAYS.replace("deploy_production", "deploy_nowhere");

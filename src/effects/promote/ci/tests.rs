@@ -21,6 +21,9 @@ const JOBS: &str = "GET /projects/7/pipelines/9/jobs";
 const PLAY: &str = "POST /projects/7/jobs/21/play";
 const RETRY: &str = "POST /projects/7/jobs/21/retry";
 const GRAPHQL: &str = "POST /api/graphql";
+const TAG: &str = "GET /projects/7/repository/tags/v1";
+const BRANCH: &str = "GET /projects/7/repository/branches/deploy";
+const CANCEL: &str = "POST /projects/7/pipelines/40/cancel";
 const START: &str = "POST /projects/7/pipeline";
 const PIPELINES: &str = "GET /projects/7/pipelines";
 const DEPLOYMENTS: &str = "GET /projects/7/deployments";
@@ -67,6 +70,7 @@ async fn run(act: Act, began_before: Option<&str>, script: Script) -> Ran {
 
 async fn run_with(clearances: &[Clearance], act: Act, began_before: Option<&str>, script: Script) -> Ran {
     let usual = [
+        (TAG, tag(SHA)),
         ("GET /user", Answer::json(200, json!({"id": ME}))),
         ("GET /version", Answer::json(200, json!({"version": "19.5.0-ee", "revision": "1"}))),
     ];
@@ -98,7 +102,8 @@ fn play(carrier: Carrier) -> Act {
 }
 
 fn start(carrier: Carrier) -> Act {
-    Act::StartPipeline { git_ref: GitRef::Tag("v1".into()), carrier, values: vec![("IMAGE".into(), image())] }
+    let (git_ref, sha) = (GitRef::Tag("v1".into()), Some(SHA.parse().unwrap()));
+    Act::StartPipeline { git_ref, sha, carrier, values: vec![("IMAGE".into(), image())] }
 }
 
 fn record() -> Act {
@@ -111,8 +116,15 @@ fn job(id: u64, status: &str, user: u64, started_at: Option<&str>) -> Value {
         "started_at": started_at, "finished_at": null})
 }
 
+/// Another commit.
+const OTHER: &str = "ffffffffffffffffffffffffffffffffffffffff";
+
+fn tag(sha: &str) -> Answer {
+    ok(json!({"name": "v1", "commit": {"id": sha}, "protected": true}))
+}
+
 fn pipeline(id: u64, user: u64) -> Value {
-    json!({"id": id, "ref": "v1", "tag": true, "source": "api", "user": {"id": user}, "created_at": AFTER})
+    json!({"id": id, "ref": "v1", "tag": true, "sha": SHA, "source": "api", "user": {"id": user}, "created_at": AFTER})
 }
 
 fn deployment(id: u64, user: u64, at: &str) -> Value {
@@ -263,9 +275,75 @@ async fn a_pipeline_starts_on_the_full_ref_and_carries_its_promotion() {
     let inputs = run(start(Carrier::Inputs), None, script()).await;
     let sent = json!({"ref": "refs/tags/v1", "inputs": {"IMAGE": image()}, "variables": [mark]});
     assert_eq!(inputs.sent(), [(START.to_owned(), sent)]);
-    let branch = json!({"id": 40, "ref": "v1", "tag": false, "source": "api", "user": {"id": ME}});
+    let branch = json!({"id": 40, "ref": "v1", "tag": false, "sha": SHA, "source": "api", "user": {"id": ME}});
     let other = run(start(Carrier::Inputs), None, vec![(START, Answer::json(201, branch))]).await;
     assert!(other.never().contains("#40"), "{:?}", other.end);
+}
+
+#[tokio::test]
+async fn a_pipeline_of_a_tag_that_moved_is_not_started_or_else_cancelled() {
+    let moved = run(start(Carrier::Variables), None, vec![(TAG, tag(OTHER)), (START, Answer::json(201, pipeline(40, ME)))]).await;
+    assert!(moved.never().contains("names commit ffffffff now") && moved.sent().is_empty(), "{:?}", moved.end);
+    let gone = run(start(Carrier::Variables), None, vec![(TAG, refusal(404, json!("404 Tag Not Found")))]).await;
+    assert!(gone.never().contains("no such ref") && gone.sent().is_empty(), "{:?}", gone.end);
+    let down = run(start(Carrier::Variables), None, vec![(TAG, refusal(502, json!("x")))]).await;
+    assert!(down.is_later() && down.sent().is_empty(), "{:?}", down.end);
+
+    // Between that look and the start.
+    let mut other = pipeline(40, ME);
+    other["sha"] = json!(OTHER);
+    let made = || (START, Answer::json(201, other.clone()));
+    let ran = run(start(Carrier::Variables), None, vec![made(), (CANCEL, ok(other.clone()))]).await;
+    assert!(ran.never().contains("#40 of commit ffffffff") && ran.never().contains("it was cancelled"), "{:?}", ran.end);
+    assert_eq!(ran.sent().last().unwrap().0, CANCEL);
+    let stays = run(start(Carrier::Variables), None, vec![made(), (CANCEL, refusal(403, json!("403 Forbidden")))]).await;
+    assert!(stays.never().contains("cancel it by hand"), "{:?}", stays.end);
+    // The same where a run crashed right after the start.
+    let script = vec![
+        (PIPELINES, ok(json!([{"id": 40, "created_at": AFTER}]))),
+        ("GET /projects/7/pipelines/40", ok(other.clone())),
+        ("GET /projects/7/pipelines/40/variables", ok(json!([{"key": "COUNTERSIGN_PROMOTION", "value": "1f2e"}]))),
+        (CANCEL, ok(other.clone())),
+    ];
+    let ran = run(start(Carrier::Variables), Some(BEGAN), script).await;
+    assert!(ran.never().contains("it was cancelled"), "{:?}", ran.end);
+    // Another's is left alone.
+    let ran = run(start(Carrier::Variables), None, vec![(START, Answer::json(201, pipeline(40, 2)))]).await;
+    assert!(ran.never().contains("look at it") && ran.sent().len() == 1, "{:?}", ran.end);
+}
+
+#[tokio::test]
+async fn a_pipeline_starts_on_a_protected_branch_only() {
+    let act = || Act::StartPipeline {
+        git_ref: GitRef::Branch("deploy".into()),
+        sha: None,
+        carrier: Carrier::Variables,
+        values: vec![("IMAGE".into(), image())],
+    };
+    let made = || {
+        let on_branch = json!({"id": 40, "ref": "deploy", "tag": false, "sha": OTHER, "source": "api", "user": {"id": ME}});
+        (START, Answer::json(201, on_branch))
+    };
+    let branch = |protected: Value| ok(json!({"name": "deploy", "protected": protected}));
+    let good = run(act(), None, vec![(BRANCH, branch(json!(true))), made()]).await;
+    assert_eq!(good.end, Ok(Left::Pipeline { id: PipelineId(40) }));
+    let open = run(act(), None, vec![(BRANCH, branch(json!(false))), made()]).await;
+    assert!(open.never().contains("not protected") && open.sent().is_empty(), "{:?}", open.end);
+    let gone = run(act(), None, vec![made()]).await;
+    assert!(gone.never().contains("no such ref") && gone.sent().is_empty(), "{:?}", gone.end);
+    for answer in [branch(Value::Null), refusal(502, json!("x")), ok(json!({"name": "main", "protected": true}))] {
+        let unseen = run(act(), None, vec![(BRANCH, answer), made()]).await;
+        assert!(unseen.is_later() && unseen.sent().is_empty(), "{:?}", unseen.end);
+    }
+    // A tag without a commit to hold it against, as an older plan has it.
+    let old = Act::StartPipeline {
+        git_ref: GitRef::Tag("v1".into()),
+        sha: None,
+        carrier: Carrier::Variables,
+        values: vec![("IMAGE".into(), image())],
+    };
+    let old = run(old, None, vec![made()]).await;
+    assert!(old.never().contains("names no commit") && old.sent().is_empty(), "{:?}", old.end);
 }
 
 #[tokio::test]

@@ -107,13 +107,13 @@ async fn stopped_at_any_write_leaves_one_summary_after_the_next_run() {
             scene.image = pinned(&scene.double, scene.double.push_image(REPOSITORY, "v1", &format!("stopped at {stop}")));
             scene.double.fault_times(stop, "P*", Fault::Without("x-nothing"));
             scene.double.fault("P*", Fault::Status(503));
-            let outcome = promoter.attest(&scene.image, &summary()).await;
+            let outcome = promoter.attest(&Pulse::start(), &scene.image, &summary()).await;
             scene.double.heal();
             if outcome.is_ok() {
                 break;
             }
             later(outcome, "503");
-            digest(promoter.attest(&scene.image, &summary()).await);
+            digest(promoter.attest(&Pulse::start(), &scene.image, &summary()).await);
             scene.lies_once().await;
             stop += 1;
         }

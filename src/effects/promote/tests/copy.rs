@@ -129,7 +129,7 @@ async fn stopped_at_any_write_ends_whole_after_the_next_run() {
         // Those before it pass as they are.
         scene.there.fault_times(stop, "P*", Fault::Without("x-nothing"));
         scene.there.fault("P*", Fault::Status(503));
-        let outcome = promoter.copy(&scene.image, &repository(&scene.there, &scene.to), Some("production")).await;
+        let outcome = promoter.copy(&Pulse::start(), &scene.image, (&repository(&scene.there, &scene.to), Some("production"))).await;
         scene.there.heal();
         if outcome.is_ok() {
             break;
@@ -269,4 +269,52 @@ async fn copy_onto_itself_and_more_than_the_limits_are_refused() {
     let large = scene.here.put_manifest(REPOSITORY, None, media::IMAGE, large.to_string().as_bytes());
     never(copied(&scene.hands, &pinned(&scene.here, large), &scene.there, "prod/api").await, "bytes");
     assert_eq!(scene.writes(), 0);
+}
+
+#[tokio::test]
+async fn manifests_have_a_budget_together() {
+    let scene = scene().await;
+    // Each is under the limit of one.
+    for number in 0..6 {
+        let large = json!({
+            "schemaVersion": 2, "mediaType": media::IMAGE, "config": scene.here.descriptor(REPOSITORY, media::CONFIG, b"{}"),
+            "layers": [{
+                "mediaType": media::BUNDLE, "size": 1, "digest": Digest::of(b"x").to_string(),
+                "annotations": {"number": format!("{number}"), "filler": "x".repeat(3 << 20)},
+            }],
+            "subject": {"mediaType": media::INDEX, "size": 1, "digest": scene.image.digest.to_string()},
+        });
+        scene.here.attach(REPOSITORY, scene.image.digest, large.to_string().as_bytes());
+    }
+    never(scene.copy().await, "manifests of the image and what lies beside it have more than");
+    assert_eq!(scene.writes(), 0);
+}
+
+#[tokio::test]
+async fn blob_of_unknown_length_is_read_and_hashed() {
+    let scene = scene().await;
+    scene.copy().await.unwrap();
+    // A registry behind a proxy that leaves the length out.
+    scene.there.fault("HEAD /v2/*/blobs/*", Fault::Without("content-length"));
+    let (before, reads) = (scene.writes(), scene.there.count("GET /v2/*/blobs/*"));
+    assert_eq!(scene.copy().await, Ok(Left::Copied { evidence: EVIDENCE }));
+    assert_eq!(scene.writes(), before, "it is there");
+    assert!(scene.there.count("GET /v2/*/blobs/*") > 2 * reads, "each blob was read");
+    for fault in [Fault::WrongBytes, Fault::Longer(1), Fault::Shorter(1)] {
+        scene.there.heal();
+        scene.there.fault("HEAD /v2/*/blobs/*", Fault::Without("content-length"));
+        scene.there.fault("GET /v2/*/blobs/*", fault);
+        never(scene.copy().await, "other bytes");
+    }
+}
+
+#[tokio::test]
+async fn configuration_is_hashed_at_the_destination() {
+    let scene = scene().await;
+    let manifest = String::from_utf8(scene.here.manifest(REPOSITORY, scene.platforms[0]).unwrap()).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let config = manifest["config"]["digest"].as_str().unwrap();
+    scene.there.fault(&format!("GET /v2/*/blobs/{config}"), Fault::WrongBytes);
+    never(scene.copy().await, "other bytes");
+    assert_eq!(scene.there.tagged("prod/api", "production"), None);
 }

@@ -86,7 +86,7 @@ async fn write_whose_answer_was_lost_is_found_done() {
     let limits = Limits { request: Duration::from_millis(300), retries: 0, ..Limits::default() };
     let hasty = Promoter::with_limits(Settings { registries: vec![way(&scene.double)], signing: None }, limits).unwrap();
     scene.double.fault("PUT *", Fault::Slow(Duration::from_secs(2)));
-    later(hasty.retag(&scene.image, "production").await, "in time");
+    later(hasty.retag(&Pulse::start(), &scene.image, "production").await, "in time");
     scene.double.heal();
     assert_eq!(scene.retag().await, Ok(Left::Tagged { before: Some(scene.image.digest) }));
     assert_eq!(scene.writes(), 1);
@@ -168,4 +168,17 @@ async fn registry_that_is_not_configured_and_text_that_is_no_tag_are_refused() {
         never(step(&scene.hands, &scene.image, &Act::Retag { image: scene.image.clone(), tag: tag.into() }).await, "is not a tag");
     }
     assert_eq!(scene.double.requests(), []);
+}
+
+/// Another replica may have promoted something else since.
+#[tokio::test]
+async fn process_that_stood_still_writes_nothing_any_more() {
+    let scene = scene().await;
+    let settings = Settings { registries: vec![way(&scene.double)], signing: None };
+    let promoter = Promoter::new(settings).unwrap();
+    later(promoter.retag(&Pulse::paused(), &scene.image, "production").await, "stood still");
+    let to = repository(&scene.double, "prod/api");
+    later(promoter.copy(&Pulse::paused(), &scene.image, (&to, Some("production"))).await, "stood still");
+    assert_eq!((scene.writes(), scene.tagged()), (0, Some(scene.old)));
+    promoter.retag(&Pulse::start(), &scene.image, "production").await.unwrap();
 }

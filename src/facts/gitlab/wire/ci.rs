@@ -156,9 +156,15 @@ pub struct Environment {
     pub name: String,
 }
 
+#[derive(Debug, Deserialize)]
+pub struct OfPipeline {
+    pub id: PipelineId,
+}
+
 /// The job of a deployment; one that was recorded over the API has none.
 #[derive(Debug, Deserialize)]
 pub struct Deployable {
     pub tag: bool,
+    pub pipeline: Option<OfPipeline>,
     pub finished_at: Option<Timestamp>,
 }

@@ -107,7 +107,7 @@ pub fn plan(outside: &Outside) -> Vec<Act> {
         Act::Retag { image: image(), tag: "production".into() },
         Act::Copy { image: image(), to: "harbor.partner.example/production/api".parse().unwrap(), tag: Some("live".into()) },
         Act::PlayJob { pipeline, job, carrier: Carrier::Variables, values: values("IMAGE") },
-        Act::StartPipeline { git_ref: GitRef::Tag(outside.tag.clone()), carrier: Carrier::Inputs, values: values("image") },
+        Act::StartPipeline { git_ref: GitRef::Tag(outside.tag.clone()), sha: None, carrier: Carrier::Inputs, values: values("image") },
         Act::Deployment { environment: EnvironmentName("production".into()), sha: sha(), git_ref: GitRef::Tag(outside.tag.clone()) },
         Act::Attest { image: image(), summary },
     ]

@@ -45,6 +45,12 @@ impl JobSpec {
         self
     }
 
+    /// Manual by `rules: - when: manual`, which does not allow it to fail and lets the stages after it wait.
+    pub fn manual_by_rule(mut self) -> Self {
+        (self.manual, self.allow_failure) = (true, false);
+        self
+    }
+
     pub fn allow_failure(mut self) -> Self {
         self.allow_failure = true;
         self

@@ -160,6 +160,15 @@ impl World {
         }
     }
 
+    /// Every job of the pipeline that has not ended is canceled, the last one first, so that none is started by the end of another.
+    pub fn cancel_pipeline(&mut self, id: PipelineId) {
+        let open: Vec<JobId> = self.jobs_of(id).filter(|job| !job.status.ended()).map(|job| job.id).collect();
+        for job in open.into_iter().rev() {
+            self.mark_job(job, CiStatus::Canceled);
+        }
+        self.refresh_status(id);
+    }
+
     /// Lets the next stages start where their turn has come, then tells the new status if it changed.
     pub(super) fn advance_pipeline(&mut self, id: PipelineId) {
         let mut before: Vec<JobId> = vec![];

@@ -316,3 +316,31 @@ fn an_asking_job_that_may_fail_may_ask_too_and_alone_makes_no_pipeline() {
     inside(&mut facts.jobs).retain(|job| job.id == JobId(40));
     blocked(&facts, "CS-PIPELINE", &[Check::Pipeline, Check::ReleaseJob]);
 }
+
+#[test]
+fn a_deploy_job_that_promotions_start_builds_nothing_and_locks_nothing_out() {
+    let beside = |status: CiStatus| {
+        with(|f| {
+            f.question.project.deploy_jobs = vec!["deploy".into(), "release_image".into()];
+            inside(&mut f.jobs).push(Job { status, ..testing::job(40, "deploy") });
+        })
+    };
+    for status in [CiStatus::Failed, CiStatus::Canceled] {
+        let verdict = passed(&beside(status));
+        let found = said(&verdict, Check::Pipeline).2;
+        assert!(found.ends_with(&format!("; deploy deploys, and is {}", status.word())), "{found}");
+    }
+    passed(&beside(CiStatus::Running));
+    // Unless it is named by a promotion, and never where it is the one that releases.
+    let mut other = beside(CiStatus::Failed);
+    other.question.project.deploy_jobs = vec!["deploy_staging".into()];
+    let verdict = blocked(&other, "CS-PIPELINE", &[Check::Pipeline]);
+    assert_eq!(fault(&verdict), &PipelineFault::JobsFailed { jobs: vec!["deploy".into()] });
+    let mut release = beside(CiStatus::Success);
+    inside(&mut release.jobs).iter_mut().filter(|job| job.name == "release_image").for_each(|job| job.status = CiStatus::Failed);
+    blocked(&release, "CS-PIPELINE", &[Check::Pipeline, Check::ReleaseJob]);
+    // Alone it makes no pipeline.
+    let mut alone = beside(CiStatus::Success);
+    inside(&mut alone.jobs).retain(|job| job.name == "deploy");
+    blocked(&alone, "CS-PIPELINE", &[Check::Pipeline, Check::ReleaseJob]);
+}

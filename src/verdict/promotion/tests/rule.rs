@@ -80,7 +80,7 @@ fn each_field_of_the_policy_counts() {
 
 #[test]
 fn each_field_of_the_project_and_its_images_counts() {
-    let WatchedProject { instance: _, path: _, release_tags: _, images, environments: _ } = rule().1;
+    let WatchedProject { instance: _, path: _, release_tags: _, images, environments: _, deploy_jobs: _ } = rule().1;
     let Some(WatchedImage {
         name: _,
         repository: _,
@@ -102,6 +102,7 @@ fn each_field_of_the_project_and_its_images_counts() {
         |rule| rule.1.images.clear(),
         |rule| rule.1.images.push(rule.1.images[0].clone()),
         |rule| rule.1.environments.clear(),
+        |rule| rule.1.deploy_jobs.push("deploy".into()),
         |rule| rule.1.images[0].name = "web".into(),
         |rule| rule.1.images[0].repository = "registry.example.com/shop/web".parse().unwrap(),
         |rule| rule.1.images[0].version_tag = TagTemplate::parse("{tag}").unwrap(),

@@ -117,6 +117,17 @@ pub fn create_pipeline(ask: &Ask, world: &mut World) -> Answer {
     Ok(Reply::created(present::pipeline_created(world, id)))
 }
 
+/// Everything of it that has not ended ends.
+pub fn cancel_pipeline(ask: &Ask, world: &mut World) -> Answer {
+    let id = find(ask, world)?;
+    let (me, held) = (ask.me()?, world.pipeline(id));
+    if !world.may_write_ref(held.project, me, &held.git_ref) {
+        return Err(Refused::Forbidden(""));
+    }
+    world.cancel_pipeline(id);
+    Ok(Reply::ok(present::pipeline(world, id)))
+}
+
 fn find_job(ask: &Ask, world: &World) -> Result<(ProjectId, JobId), Refused> {
     let project = ask.project(world, Right::Read)?;
     let id = JobId(ask.id("job")?);

@@ -98,6 +98,7 @@ fn continuous_integration() -> Router<Arc<Shared>> {
         .route("/pipeline", post(on(ci::create_pipeline)))
         .route("/pipelines", get(on(ci::pipelines)))
         .route("/pipelines/{pipeline}", get(on(ci::pipeline)))
+        .route("/pipelines/{pipeline}/cancel", post(on(ci::cancel_pipeline)))
         .route("/pipelines/{pipeline}/jobs", get(on(ci::jobs)))
         .route("/pipelines/{pipeline}/variables", get(on(ci::variables)))
         .route("/pipelines/{pipeline}/test_report_summary", get(on(ci::test_report_summary)))
