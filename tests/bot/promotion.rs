@@ -3,6 +3,7 @@
 mod actions;
 mod bound;
 mod crash;
+mod drift;
 mod effects;
 mod stories;
 mod who;
@@ -10,7 +11,7 @@ mod who;
 use countersign::model::Digest;
 use countersign::model::gitlab::{InstanceName, NoteId, ProjectKey, UserId};
 use countersign::model::promotion::Ending;
-use countersign::sandbox::gitlab::state::Level;
+use countersign::sandbox::gitlab::state::{JobEnd, Level};
 use countersign::sandbox::shop::IMAGE;
 
 use super::*;

@@ -36,6 +36,12 @@ impl Bot {
         let Some((ending, _)) = &standing.ended else { return Ok(Handled::Done) };
         let promotion = &standing.promotion;
         tracing::info!(promotion = %promotion.id, environment = %promotion.environment.name, release = promotion.release, ?ending, "promotion ended");
+        match ending {
+            Ending::Promoted => self.replaces(standing).await?,
+            // Whatever was done of it may be what runs now. If that cannot be seen, its end is told all the same.
+            Ending::Stopped { .. } | Ending::NotConverged { .. } if standing.has_begun() => self.look_after(promotion).await?,
+            Ending::Stopped { .. } | Ending::NotConverged { .. } | Ending::Cancelled { .. } => {}
+        }
         let runs = self.runs(&promotion.project, &promotion.environment.name).await?;
         match ending {
             Ending::Promoted => self.say_end(rule, standing, runs.as_ref(), Emoji::WhiteCheckMark).await?,
@@ -54,33 +60,30 @@ impl Bot {
 
     async fn say_end(&self, rule: &Rule, standing: &Standing, runs: Option<&Standing>, closing: Emoji) -> Result<(), Stopped> {
         let body = self.words.promotion_end(standing, runs, self.audience(rule).await?);
-        self.follow_up(&standing.promotion, "end", body, Some(closing)).await.map(drop)
+        self.follow_up(&standing.promotion, "end", body, Some(closing)).await
     }
 
-    /// A later word in the thread that asked. Said once: `false` when it was said before.
-    pub(super) async fn follow_up(
-        &self,
-        promotion: &Promotion,
-        about: &str,
-        body: String,
-        closing: Option<Emoji>,
-    ) -> Result<bool, Stopped> {
-        let AskedIn { merge_request, note, discussion, place, .. } = &promotion.asked_in;
-        let said = Effect::FollowUp {
-            project: promotion.project.clone(),
-            merge_request: *merge_request,
-            discussion: discussion.clone(),
-            asked_by: *note,
-            // A note may ask for several.
-            about: format!("{place}/{about}"),
-            body,
-            closing,
-        };
-        let new = self.ledger.note_written(&said.key()).await?.is_none();
-        if new {
+    async fn look_after(&self, promotion: &Promotion) -> Result<(), Stopped> {
+        if let Err(stopped) = self.observe(&promotion.project, &promotion.environment.name).await {
+            tracing::info!(promotion = %promotion.id, why = %stopped, "what runs after it could not be seen yet");
+            self.push(&promotion.project, What::Environment { name: promotion.environment.name.clone() }).await?;
+        }
+        Ok(())
+    }
+
+    /// A later word in the thread that asked. Said once.
+    pub(super) async fn follow_up(&self, promotion: &Promotion, about: &str, body: String, closing: Option<Emoji>) -> Result<(), Stopped> {
+        let said = word(promotion, about, body, closing);
+        if self.ledger.note_written(&said.key()).await?.is_none() {
             self.perform(said).await?;
         }
-        Ok(new)
+        Ok(())
+    }
+
+    /// Whether that was said, or can never be: then it is not tried at each look again.
+    pub(super) async fn has_said(&self, promotion: &Promotion, about: &str) -> Result<bool, Stopped> {
+        let key = word(promotion, about, String::new(), None).key();
+        Ok(self.ledger.note_written(&key).await?.is_some() || self.ledger.refused(&key).await?)
     }
 
     /// The releases of which something is written that is not true any more: this one, and the one whose place it took.
@@ -93,6 +96,21 @@ impl Bot {
     /// What was promoted to an environment last and arrived: what runs there as far as we know.
     pub(in crate::bot) async fn runs(&self, project: &ProjectKey, environment: &EnvironmentName) -> Result<Option<Standing>, Stopped> {
         Ok(self.ledger.arrival(project, environment, |_| true).await?)
+    }
+}
+
+/// A later word in the thread that asked.
+fn word(promotion: &Promotion, about: &str, body: String, closing: Option<Emoji>) -> Effect {
+    let AskedIn { merge_request, note, discussion, place, .. } = &promotion.asked_in;
+    Effect::FollowUp {
+        project: promotion.project.clone(),
+        merge_request: *merge_request,
+        discussion: discussion.clone(),
+        asked_by: *note,
+        // A note may ask for several.
+        about: format!("{place}/{about}"),
+        body,
+        closing,
     }
 }
 

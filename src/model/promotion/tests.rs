@@ -175,6 +175,30 @@ fn an_ended_one_stays_as_it_ended() {
     }
 }
 
+fn other_image(since: i64) -> Drift {
+    let found = Running::Image { image: PinnedImage { digest: Digest::of(b"other"), ..image() } };
+    Drift { found, instead_of: Some(image().digest), since: at(since) }
+}
+
+#[test]
+fn what_arrived_drifts_and_nothing_else_does() {
+    let seen = |since| PromotionEvent::DriftSeen { found: vec![other_image(since)] };
+    let over = || PromotionEvent::DriftOver { by: None };
+    let arrived = |events: &[PromotionEvent]| standing(&[&[ended(Ending::Promoted)], events].concat());
+    assert_eq!(arrived(&[seen(2)]).drift, [other_image(2)]);
+    assert_eq!((arrived(&[seen(2)]).promoted_at(), arrived(&[seen(2)]).drift_over), (Some(at(1)), None));
+    let gone = arrived(&[seen(2), over()]);
+    assert_eq!((gone.drift, gone.drift_over), (vec![], Some((None, at(3)))));
+    let again = arrived(&[over(), seen(4)]);
+    assert_eq!((again.drift.len(), again.drift_over), (1, None));
+    assert_eq!(standing(&[seen(2)]), standing(&[]), "it has not arrived");
+    let stopped = ended(Ending::NotConverged { reason: "r".into() });
+    assert_eq!(standing(&[stopped.clone(), seen(2), over()]), standing(&[stopped]), "nor did this");
+    let found = |drift: Drift| (drift.found, drift.instead_of);
+    assert!(arrived(&[seen(2)]).drifts_as(&[found(other_image(9))]) && arrived(&[over()]).drifts_as(&[]));
+    assert!(!arrived(&[seen(2)]).drifts_as(&[]) && !arrived(&[]).drifts_as(&[found(other_image(2))]));
+}
+
 #[test]
 fn every_open_one_ends_by_some_time_that_nothing_done_again_moves() {
     let ends_by = |events: &[PromotionEvent]| standing(events).ends_by();
@@ -278,4 +302,13 @@ fn events_keep_their_names_on_disk() {
     ] {
         assert_eq!(check(ended(ending), "ended")["ending"]["ending"], name);
     }
+    for (found, name) in [
+        (other_image(1).found, "image"),
+        (Running::NoTag { tag: "live".into() }, "no_tag"),
+        (Running::Commit { git_ref: GitRef::Branch("main".into()), sha: "a".repeat(40).parse().unwrap() }, "commit"),
+    ] {
+        let seen = check(PromotionEvent::DriftSeen { found: vec![Drift { found, ..other_image(1) }] }, "drift_seen");
+        assert_eq!(seen["found"][0]["found"]["running"], name);
+    }
+    check(PromotionEvent::DriftOver { by: Some(PromotionId("a".into())) }, "drift_over");
 }

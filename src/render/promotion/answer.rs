@@ -105,10 +105,16 @@ impl Words {
     fn status_row(&self, status: &EnvironmentStatus<'_>, now: Timestamp) -> StatusRow {
         let environment = Phrase::name(&status.environment.name.0);
         let now = self.now(status, now);
-        match status.runs.as_ref().and_then(|standing| Some((&standing.promotion, standing.promoted_at()?))) {
-            Some((promotion, since)) => {
+        match status.runs.as_ref().and_then(|standing| Some((standing, &standing.promotion, standing.promoted_at()?))) {
+            Some((standing, promotion, since)) => {
                 let values = [("release", Phrase::name(&promotion.release)), ("digests", self.digests(&promotion.images))];
-                let runs = self.say("promotion/would-run-unknown", &Values::from(values));
+                let mut values = Values::from(values);
+                if let Some((found, seen)) = self.found_instead(standing) {
+                    values.insert("found", found);
+                    let runs = self.say("promotion/status-drifted", &values);
+                    return StatusRow { environment, runs, since: time(seen), by: Phrase::own("nobody here"), now };
+                }
+                let runs = self.say("promotion/would-run-unknown", &values);
                 StatusRow { environment, runs, since: time(since), by: Phrase::name(&promotion.requested_by.username), now }
             }
             None => {

@@ -172,14 +172,21 @@ impl Words {
         let Some((standing, since)) = runs.and_then(|standing| Some((standing, standing.promoted_at()?))) else {
             return Phrase::own("nothing that Countersign promoted");
         };
-        let template = if standing.promotion.images == images { "promotion/runs-the-same" } else { "promotion/runs" };
-        let values = [
+        let mut values = Values::from([
             ("release", Phrase::name(&standing.promotion.release)),
             ("digests", self.digests(&standing.promotion.images)),
             ("since", time(since)),
             ("by", Phrase::name(&standing.promotion.requested_by.username)),
-        ];
-        self.say(template, &Values::from(values))
+        ]);
+        let template = match self.found_instead(standing) {
+            Some((found, seen)) => {
+                values.extend([("found", found), ("seen", time(seen))]);
+                "promotion/runs-drifted"
+            }
+            None if standing.promotion.images == images => "promotion/runs-the-same",
+            None => "promotion/runs",
+        };
+        self.say(template, &values)
     }
 
     /// When, and how long ago in whole days or hours.

@@ -18,13 +18,19 @@ impl Words {
                 let at = standing.promoted_at()?;
                 Some((standing, at))
             })?;
-            let values = [
+            let mut values = Values::from([
                 ("environment", Phrase::name(&arrived.environment.name.0)),
                 ("at", time(at)),
                 ("by", Phrase::name(&standing.promotion.requested_by.username)),
                 ("where", asked_in(&standing.promotion, verdict.subject.project_url.as_deref())),
-            ];
-            Some(self.say("promotion/release-line", &Values::from(values)))
+            ]);
+            match self.found_instead(standing) {
+                Some((found, seen)) => {
+                    values.extend([("found", found), ("seen", time(seen))]);
+                    Some(self.say("promotion/release-line-drifted", &values))
+                }
+                None => Some(self.say("promotion/release-line", &values)),
+            }
         };
         let lines: Vec<_> = arrived.iter().filter_map(line).collect();
         if lines.is_empty() {
@@ -37,6 +43,9 @@ impl Words {
     pub(in crate::render) fn environments_row(&self, verdict: &Verdict, arrived: &[Arrived<'_>]) -> Option<Row> {
         let cell = |arrived: &Arrived<'_>| {
             let environment = ("environment", Phrase::name(&arrived.environment.name.0));
+            if let Some((found, _)) = arrived.runs.first().and_then(|standing| self.found_instead(standing)) {
+                return Some(self.say("promotion/cell-drifted", &Values::from([environment, ("found", found)])));
+            }
             match arrived.runs.first().and_then(|standing| Some((standing, standing.promoted_at()?))) {
                 Some((standing, at)) if verdict.image.as_ref().is_some_and(|image| holds(standing, image)) => {
                     Some(self.say("promotion/runs-this", &Values::from([environment, ("since", time(at))])))
