@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::environment::Environment;
 use super::gitlab::{CommitSha, DeploymentId, DiscussionId, GitRef, JobId, MergeRequestIid, NoteId, PipelineId, ProjectKey, UserId};
 use super::{Digest, EnvironmentName, PinnedImage, Repository, Timestamp};
-pub use standing::{Standing, StepStanding};
+pub use standing::{STEP_ENDS_WITHIN, Standing, StepStanding};
 
 /// Commands older than this expire unexecuted (SR-06).
 pub const COMMAND_AGE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);

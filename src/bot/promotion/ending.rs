@@ -1,6 +1,7 @@
 //! The end of a promotion, and who is told.
 
 use super::super::{Bot, Handled, Rule, Stopped};
+use super::{OVERTAKEN, Run};
 use crate::effects::{Effect, Emoji};
 use crate::event::What;
 use crate::model::environment::Environment;
@@ -9,26 +10,40 @@ use crate::model::promotion::{AskedIn, Ending, Promotion, PromotionEvent, Promot
 use crate::model::{EnvironmentName, Timestamp};
 
 impl Bot {
-    /// Ends a promotion and tells of it.
-    pub(super) async fn end(&self, rule: &Rule, id: &PromotionId, ending: Ending) -> Result<Handled, Stopped> {
+    /// Ends a promotion and tells of it, unless anybody else recorded something since this run last looked: another run may be at a
+    /// step, and its environment must not be given away meanwhile.
+    pub(super) async fn end(&self, rule: &Rule, run: &Run, ending: Ending) -> Result<Handled, Stopped> {
+        let id = &run.standing.promotion.id;
+        let ended = self.ledger.go_on(id, run.seen, PromotionEvent::Ended { ending }, Timestamp::now()).await?;
         // Where another was faster, its end is the one that counts and is told.
-        self.ledger.add_to_promotion(id, PromotionEvent::Ended { ending }, Timestamp::now()).await?;
-        self.ended(rule, id).await
+        if ended || self.ledger.promotion(id).await?.is_some_and(|now| !now.is_open()) {
+            return self.ended(rule, id).await;
+        }
+        Ok(Handled::Later(OVERTAKEN.into()))
     }
 
-    pub(super) async fn ended(&self, rule: &Rule, id: &PromotionId) -> Result<Handled, Stopped> {
+    async fn ended(&self, rule: &Rule, id: &PromotionId) -> Result<Handled, Stopped> {
         match self.ledger.promotion(id).await?.filter(|standing| !standing.is_open()) {
             Some(standing) => self.tell_end(rule, &standing).await,
             None => Ok(Handled::Done),
         }
     }
 
-    /// Ends one that is open for longer than it may be, whoever finds it; its own lane tells of it.
-    pub(in crate::bot) async fn lapse(&self, standing: &Standing) -> Result<(), Stopped> {
-        let promotion = &standing.promotion;
-        let ending = lapsed(standing);
-        self.ledger.add_to_promotion(&promotion.id, PromotionEvent::Ended { ending }, Timestamp::now()).await?;
-        self.push(&promotion.project, What::Promotion { id: promotion.id.clone() }).await
+    /// Ends one that is open for longer than it may be and in somebody's way; its own lane tells of it. `false` while it stays open,
+    /// because a run may still be at a step of it.
+    pub(super) async fn lapse(&self, promotion: &Promotion) -> Result<bool, Stopped> {
+        let id = &promotion.id;
+        // Decided on the record itself: a step that begins meanwhile is one more event.
+        let over = loop {
+            let open = self.ledger.promotion_at(id).await?.filter(|(standing, _)| standing.is_open());
+            let (Some((standing, seen)), now) = (open, Timestamp::now()) else { break true };
+            if !standing.is_overdue(now) || standing.is_at_work(now) {
+                break false;
+            }
+            self.ledger.go_on(id, seen, PromotionEvent::Ended { ending: lapsed(&standing) }, now).await?;
+        };
+        self.push(&promotion.project, What::Promotion { id: id.clone() }).await?;
+        Ok(over)
     }
 
     /// Says in the thread how it ended, once, and has the release section and the sticky notes written again.
@@ -115,7 +130,7 @@ fn word(promotion: &Promotion, about: &str, body: String, closing: Option<Emoji>
 }
 
 /// How one ends that is open for too long.
-fn lapsed(standing: &Standing) -> Ending {
+pub(super) fn lapsed(standing: &Standing) -> Ending {
     let Environment { approval_age, converge_within, .. } = &standing.promotion.environment;
     let stopped = |reason| Ending::Stopped { code: "CS-EXPIRED".into(), reason };
     if standing.waiting_since.is_some() {

@@ -1,7 +1,7 @@
 //! The steps of a plan: intent before each, outcome after it, and a last look between any two.
 
 use super::weigh::{Course, Decided};
-use super::{Run, overtaken};
+use super::{Run, lapsed, overtaken};
 use crate::bot::{Bot, Rule, Stopped};
 use crate::effects::NotDone;
 use crate::effects::promote::Place;
@@ -33,6 +33,9 @@ impl Bot {
         for step in 0..run.standing.steps.len() {
             if run.standing.steps[step].did.is_some() {
                 continue;
+            }
+            if run.standing.is_overdue(Timestamp::now()) {
+                return Ok(Went::Ends(lapsed(&run.standing)));
             }
             match self.last_look(rule, run, decided).await? {
                 Course::On => {}

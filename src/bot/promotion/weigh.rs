@@ -169,15 +169,14 @@ impl Bot {
         Ok(None)
     }
 
-    /// Who else holds the environment. One that is overdue is ended on the way: no promotion holds it for ever.
+    /// Who else holds the environment. One that is overdue is ended on the way, unless it is at a step: no promotion holds it for ever.
     async fn held_by(&self, case: &Case<'_>) -> Result<Option<Holder>, Stopped> {
         let Some(holder) = self.ledger.holder(case.project, &case.environment.name).await? else { return Ok(None) };
         let promotion = &holder.promotion;
         if promotion.id == *case.id {
             return Ok(None);
         }
-        if holder.is_overdue(Timestamp::now()) {
-            self.lapse(&holder).await?;
+        if holder.is_overdue(Timestamp::now()) && self.lapse(promotion).await? {
             return Ok(None);
         }
         let (by, release) = (promotion.requested_by.clone(), promotion.release.clone());

@@ -6,6 +6,10 @@ use super::{Act, Drift, Ending, Happened, Left, Person, Promotion, PromotionEven
 use crate::model::environment::Environment;
 use crate::model::{Digest, Timestamp};
 
+/// After this time nobody is at a step any more that he began and left without an outcome: longer than the queue lets one piece of work
+/// run, with the lease by which it knows (`delivery::queue::Pace`). Until then its environment must not be given to another promotion.
+pub const STEP_ENDS_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
+
 /// Where a promotion stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -30,6 +34,8 @@ pub struct StepStanding {
     pub act: Act,
     /// The first intent: whatever any run started was started after it.
     pub began: Option<Timestamp>,
+    /// The newest intent: since then a run may be at it.
+    pub tried: Option<Timestamp>,
     pub did: Option<(Left, Timestamp)>,
 }
 
@@ -62,12 +68,13 @@ impl Standing {
                 // A plan is made once: the steps of a second one would have other numbers.
                 if self.cleared_at.is_none() {
                     self.cleared_at = Some(at);
-                    self.steps = plan.into_iter().map(|act| StepStanding { act, began: None, did: None }).collect();
+                    self.steps = plan.into_iter().map(|act| StepStanding { act, began: None, tried: None, did: None }).collect();
                 }
             }
             PromotionEvent::Began { step } => {
                 if let Some(step) = self.steps.get_mut(step) {
                     step.began = step.began.or(Some(at));
+                    step.tried = Some(at);
                 }
             }
             PromotionEvent::Did { step, left } => {
@@ -137,9 +144,16 @@ impl Standing {
         Some(first.map_or(lapses, |approved| approved.max(lapses)))
     }
 
-    /// Whether it is open for longer than it may be. It holds its environment until somebody ends it, and whoever is in its way may.
+    /// Whether it is open for longer than it may be. It holds its environment until somebody ends it; whoever finds it in the way may,
+    /// unless it [is at work](Self::is_at_work).
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         self.ends_by().is_some_and(|by| by < now)
+    }
+
+    /// Whether a run may be at a step right now: one was begun so short a time ago that it need not have ended, and has no outcome.
+    pub fn is_at_work(&self, now: Timestamp) -> bool {
+        let begun = self.steps.iter().filter(|step| step.did.is_none()).filter_map(|step| step.tried);
+        begun.into_iter().any(|at| now < after(at, STEP_ENDS_WITHIN))
     }
 
     /// Whether anything outside was changed, or may have been.
