@@ -5,6 +5,7 @@ mod bound;
 mod crash;
 mod drift;
 mod effects;
+mod killed;
 mod overdue;
 mod stories;
 mod who;
