@@ -85,7 +85,7 @@ impl Bot {
                 Err(bar) => return Ok(Went::Ends(self.stopped_by(&bar))),
             }
         }
-        self.do_steps(rule, run, &decided).await
+        self.do_steps(rule, run, decided).await
     }
 
     fn planned(&self, rule: &Rule, standing: &Standing, decided: &Decided) -> Result<Vec<Act>, Bar> {

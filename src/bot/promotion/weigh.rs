@@ -131,16 +131,16 @@ impl Bot {
         Ok(Decided { facts, weighed, verdicts: ids })
     }
 
-    /// The same decision between two steps: rights, halt switch, freeze and the command are looked at again, the images are not.
-    pub(super) async fn weigh_between(&self, rule: &Rule, case: &Case<'_>, before: &Decided) -> Result<Decided, Stopped> {
-        let mut facts = before.facts.clone();
+    /// The same decision once more: rights, halt switch, freeze and the command are looked at again, the images are not.
+    pub(super) async fn weigh_between(&self, rule: &Rule, case: &Case<'_>, before: Decided) -> Result<Decided, Stopped> {
+        let Decided { mut facts, verdicts, .. } = before;
         facts.changed = self.changed(rule, case, &facts.verdicts).await?;
         facts.requester.1 = self.right(case, case.requested_by).await?;
         facts.approvers = self.approvers(case).await?;
         facts.halted = self.looks.halted().await;
         facts.as_of = Timestamp::now();
         let weighed = weigh(&facts);
-        Ok(Decided { facts, weighed, verdicts: before.verdicts.clone() })
+        Ok(Decided { facts, weighed, verdicts })
     }
 
     async fn right(&self, case: &Case<'_>, person: &Person) -> Result<Looked<Right>, Stopped> {
