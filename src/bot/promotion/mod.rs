@@ -74,6 +74,8 @@ impl Bot {
             Course::Stops(bar) => return Ok(Went::Ends(self.stopped_by(&bar))),
             Course::On => {}
         }
+        // On a record that was changed nothing is promoted; it is tried again, and ends when its time is over.
+        self.ledger.holds().await?;
         if run.standing.cleared_at.is_none() {
             match self.planned(rule, &standing, &decided) {
                 Ok(plan) => {

@@ -186,6 +186,9 @@ impl Ledger {
 
     async fn happened(&self, id: &PromotionId, prefix: &str, limit: usize) -> Result<Vec<Happened>, LedgerError> {
         let entries = self.at_head(Space::Promotion, prefix, limit).await?;
+        for (seq, _) in &entries {
+            self.is_linked(*seq).await?;
+        }
         let events = entries.into_iter().filter_map(|(_, entry)| match entry {
             Entry::Promotion { id: of, happened } => (of == *id).then_some(happened),
             Entry::Verdict { .. }

@@ -304,3 +304,41 @@ async fn a_retag_a_copy_a_deployment_and_a_summary_that_are_killed_at_every_poin
     )
     .await;
 }
+
+/// The same store with one record edited.
+async fn edited(store: &MemoryStore, at: u64, from: &str, to: &str) -> Arc<MemoryStore> {
+    let copy = MemoryStore::default();
+    for (seq, bytes) in store.log(0, 10_000).await.unwrap() {
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(seq != at || text.contains(from), "{from} is not in {text}");
+        let text = if seq == at { text.replace(from, to) } else { text };
+        assert!(copy.append(seq, text.as_bytes()).await.unwrap());
+    }
+    for space in Space::ALL {
+        for (key, value) in store.scan(space, "", 10_000).await.unwrap() {
+            copy.put(space, &key, &value).await.unwrap();
+        }
+    }
+    Arc::new(copy)
+}
+
+#[tokio::test]
+async fn nothing_is_promoted_on_a_record_that_was_edited() {
+    let mut stage = Stage::set("{ action = \"retag\", tag = \"staging\" }").await;
+    let asked = stage.shop.say_as(stage.shop.rita, "/countersign promote staging v1.8.2").unwrap();
+    assert!(stage.works(What::Note { merge_request: stage.shop.merge_request.iid, note: asked }, None).await);
+    let honest = stage.store.clone();
+    let id = Ledger::open(honest.clone()).await.unwrap().open_promotions().await.unwrap().remove(0).promotion.id;
+    let records = honest.log(0, 10_000).await.unwrap();
+    let of = |what: &str| records.iter().find(|(_, bytes)| String::from_utf8_lossy(bytes).contains(what)).unwrap().0;
+    for (at, from, to) in [(of("\"effect\":\"react\""), "eyes", "hourglass"), (of("\"event\":\"opened\""), "v1.8.2", "v1.8.1")] {
+        stage.store = edited(&honest, at, from, to).await;
+        for _ in 0..2 {
+            assert!(stage.works(What::Promotion { id: id.clone() }, None).await);
+        }
+        assert_eq!(stage.shop.registry.tagged(IMAGE, "staging"), None, "record {at}");
+    }
+    stage.store = honest;
+    assert!(stage.works(What::Promotion { id }, None).await);
+    assert!(stage.shop.registry.tagged(IMAGE, "staging").is_some());
+}

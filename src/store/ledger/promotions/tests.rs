@@ -382,3 +382,32 @@ async fn drift_is_recorded_once_for_each_thing_and_only_of_what_arrived_last() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_event_that_was_edited_is_an_error_and_no_event() {
+    let store = memory();
+    let ledger = replica(&store).await;
+    let wanted = promotion("production", 1);
+    ledger.open_promotion(&wanted, at(1)).await.unwrap();
+    ledger.add_to_promotion(&wanted.id, approved(3), at(2)).await.unwrap();
+    ledger.add_to_promotion(&wanted.id, approved(4), at(3)).await.unwrap();
+    assert_eq!(ledger.holds().await, Ok(()));
+    for edited in [None, Some(0), Some(1)] {
+        let copy = memory();
+        for (seq, bytes) in store.log(0, 10).await.unwrap() {
+            let text = String::from_utf8(bytes).unwrap();
+            let text = if edited == Some(seq) { text.replace("user2", "user5").replace("user3", "user5") } else { text };
+            assert!(copy.append(seq, text.as_bytes()).await.unwrap());
+        }
+        for space in Space::ALL {
+            for (key, value) in store.scan(space, "", 100).await.unwrap() {
+                copy.put(space, &key, &value).await.unwrap();
+            }
+        }
+        let ledger = replica(&copy).await;
+        assert_eq!(ledger.promotion(&wanted.id).await.is_ok(), edited.is_none(), "{edited:?}");
+        assert_eq!(ledger.open_promotions().await.is_ok(), edited.is_none(), "{edited:?}");
+        assert_eq!(ledger.holds().await.is_ok(), edited.is_none(), "{edited:?}");
+        assert_eq!(ledger.add_to_promotion(&wanted.id, ended(), at(4)).await.is_ok(), edited.is_none(), "{edited:?}");
+    }
+}
