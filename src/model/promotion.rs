@@ -1,6 +1,8 @@
 //! A promotion: one digest of every image of a release, moved to one environment. What happened to it is a list of events; its state
 //! is what they add up to.
 
+mod standing;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,7 @@ use uuid::Uuid;
 use super::environment::Environment;
 use super::gitlab::{CommitSha, DeploymentId, DiscussionId, GitRef, JobId, MergeRequestIid, NoteId, PipelineId, ProjectKey, UserId};
 use super::{Digest, EnvironmentName, PinnedImage, Repository, Timestamp};
+pub use standing::{STEP_ENDS_WITHIN, Standing, StepStanding};
 
 /// Commands older than this expire unexecuted (SR-06).
 pub const COMMAND_AGE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
@@ -200,6 +203,47 @@ pub enum PromotionEvent {
     Ended {
         ending: Ending,
     },
+    /// After it arrived: its environment was found to run something else. The whole of what is found now; the newest such event counts.
+    DriftSeen {
+        found: Vec<Drift>,
+    },
+    /// The environment runs what was promoted again; or, with a name, what that later promotion brought.
+    DriftOver {
+        by: Option<PromotionId>,
+    },
+}
+
+/// Something that an environment was found to run instead of what was promoted there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    pub found: Running,
+    /// The digest whose place it took; `None` where no image can be named.
+    pub instead_of: Option<Digest>,
+    /// When just this was seen first.
+    pub since: Timestamp,
+}
+
+/// What runs, as far as it can be seen from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "running", rename_all = "snake_case")]
+pub enum Running {
+    /// The tag of the environment names this image.
+    Image { image: PinnedImage },
+    /// The tag that named it is gone.
+    NoTag { tag: String },
+    /// GitLab's newest deployment is of this commit.
+    Commit { git_ref: GitRef, sha: CommitSha },
+}
+
+/// As the sentence of `CS-DRIFT` has it.
+impl fmt::Display for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image { image } => image.digest.fmt(f),
+            Self::NoTag { tag } => write!(f, "no tag {tag}"),
+            Self::Commit { git_ref, sha } => write!(f, "{} at commit {}", git_ref.name(), sha.short()),
+        }
+    }
 }
 
 /// How a promotion ended.
@@ -227,120 +271,6 @@ pub enum Ending {
 pub struct Happened {
     pub at: Timestamp,
     pub event: PromotionEvent,
-}
-
-/// Where a promotion stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    pub promotion: Promotion,
-    pub approvals: Vec<(Person, Timestamp)>,
-    pub verdicts: Vec<Uuid>,
-    /// When it was first cleared, if it was.
-    pub cleared_at: Option<Timestamp>,
-    pub steps: Vec<StepStanding>,
-    /// When the steps were done, if they are.
-    pub waiting_since: Option<Timestamp>,
-    pub ended: Option<(Ending, Timestamp)>,
-}
-
-/// Where one step of the plan stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepStanding {
-    pub act: Act,
-    /// The first intent: whatever any run started was started after it.
-    pub began: Option<Timestamp>,
-    pub did: Option<(Left, Timestamp)>,
-}
-
-impl Standing {
-    /// What the events add up to, oldest first. `None` unless they begin with [`PromotionEvent::Opened`].
-    pub fn of(events: impl IntoIterator<Item = Happened>) -> Option<Self> {
-        let mut events = events.into_iter();
-        let Some(Happened { event: PromotionEvent::Opened { promotion }, .. }) = events.next() else { return None };
-        let (approvals, verdicts, steps) = (vec![], vec![], vec![]);
-        let (cleared_at, waiting_since, ended) = (None, None, None);
-        let mut standing = Self { promotion: *promotion, approvals, verdicts, cleared_at, steps, waiting_since, ended };
-        for happened in events {
-            standing.take(happened);
-        }
-        Some(standing)
-    }
-
-    /// An ended promotion stays as it ended: a replica that was slow adds nothing.
-    fn take(&mut self, Happened { at, event }: Happened) {
-        if self.ended.is_some() {
-            return;
-        }
-        match event {
-            // The first one counts.
-            PromotionEvent::Opened { .. } => {}
-            PromotionEvent::Approved { by, .. } => self.approvals.push((by, at)),
-            PromotionEvent::Cleared { verdicts, plan } => {
-                self.verdicts = verdicts;
-                // A plan is made once: the steps of a second one would have other numbers.
-                if self.cleared_at.is_none() {
-                    self.cleared_at = Some(at);
-                    self.steps = plan.into_iter().map(|act| StepStanding { act, began: None, did: None }).collect();
-                }
-            }
-            PromotionEvent::Began { step } => {
-                if let Some(step) = self.steps.get_mut(step) {
-                    step.began = step.began.or(Some(at));
-                }
-            }
-            PromotionEvent::Did { step, left } => {
-                if let Some(step) = self.steps.get_mut(step) {
-                    step.did = Some((left, at));
-                }
-            }
-            PromotionEvent::Waiting => self.waiting_since = self.waiting_since.or(Some(at)),
-            PromotionEvent::Ended { ending } => self.ended = Some((ending, at)),
-        }
-    }
-
-    pub fn is_open(&self) -> bool {
-        self.ended.is_none()
-    }
-
-    /// When it ended as promoted, if it did.
-    pub fn promoted_at(&self) -> Option<Timestamp> {
-        match &self.ended {
-            Some((Ending::Promoted, at)) => Some(*at),
-            Some((Ending::Stopped { .. } | Ending::NotConverged { .. } | Ending::Cancelled { .. }, _)) | None => None,
-        }
-    }
-
-    /// By when it must have ended, so that no promotion holds its environment for ever; `None` once it has. An engine that finds it
-    /// open later ends it. Nothing that is done again and again moves this: until it is cleared, the time that an approval may take
-    /// counts from the request, or the time a promotion may run from the first approval if that is later; then the time it may
-    /// run counts from its first clearing.
-    pub fn ends_by(&self) -> Option<Timestamp> {
-        if self.ended.is_some() {
-            return None;
-        }
-        let Environment { approval_age, converge_within, .. } = &self.promotion.environment;
-        if let Some(cleared) = self.cleared_at {
-            return Some(after(cleared, *converge_within));
-        }
-        let lapses = after(self.promotion.requested_at, *approval_age);
-        let first = self.approvals.first().map(|(_, at)| after(*at, *converge_within));
-        Some(first.map_or(lapses, |approved| approved.max(lapses)))
-    }
-
-    /// Whether it is open for longer than it may be. It holds its environment until somebody ends it, and whoever is in its way may.
-    pub fn is_overdue(&self, now: Timestamp) -> bool {
-        self.ends_by().is_some_and(|by| by < now)
-    }
-
-    /// Whether anything outside was changed, or may have been.
-    pub fn has_begun(&self) -> bool {
-        self.steps.iter().any(|step| step.began.is_some())
-    }
-}
-
-/// A moment later, or the last one there is.
-fn after(moment: Timestamp, later: jiff::SignedDuration) -> Timestamp {
-    moment.checked_add(later).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod act;
 mod answer;
 mod bar;
+mod drift;
 mod end;
 mod preview;
 mod recorded;
@@ -152,14 +153,17 @@ impl Words {
     fn digests(&self, images: &[(String, PinnedImage)]) -> Phrase {
         match images {
             [(_, image)] => Phrase::digest(&image.digest),
-            several => {
-                let named = |(name, image): &(String, PinnedImage)| {
-                    let values = [("name", Phrase::name(name)), ("digest", Phrase::digest(&image.digest))];
-                    self.say("promotion/named-digest", &Values::from(values))
-                };
-                Phrase::list(&several.iter().map(named).collect::<Vec<_>>())
-            }
+            several => self.named_digests(several),
         }
+    }
+
+    /// Each with its short name.
+    fn named_digests(&self, images: &[(String, PinnedImage)]) -> Phrase {
+        let named = |(name, image): &(String, PinnedImage)| {
+            let values = [("name", Phrase::name(name)), ("digest", Phrase::digest(&image.digest))];
+            self.say("promotion/named-digest", &Values::from(values))
+        };
+        Phrase::list(&images.iter().map(named).collect::<Vec<_>>())
     }
 
     /// What an environment runs as far as we know, and that nothing of this changed it.
@@ -167,13 +171,19 @@ impl Words {
         let environment = ("environment", Phrase::name(&environment.0));
         match runs.and_then(|standing| Some((standing, standing.promoted_at()?))) {
             Some((standing, since)) => {
-                let values = [
+                let mut values = Values::from([
                     environment,
                     ("release", links.release(&standing.promotion.release)),
                     ("digests", self.digests(&standing.promotion.images)),
                     ("since", time(since)),
-                ];
-                self.say("promotion/still-runs", &Values::from(values))
+                ]);
+                match self.found_instead(standing) {
+                    Some((found, seen)) => {
+                        values.extend([("found", found), ("seen", time(seen))]);
+                        self.say("promotion/drifts", &values)
+                    }
+                    None => self.say("promotion/still-runs", &values),
+                }
             }
             None => self.say("promotion/runs-nothing", &Values::from([environment])),
         }

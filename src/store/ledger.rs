@@ -22,7 +22,7 @@ use crate::model::gitlab::ProjectKey;
 use crate::model::{Digest, Repository};
 use crate::verdict::Verdict;
 use crate::verdict::facts::Sighting;
-use entry::{Body, Record};
+use entry::{Body, Linked, Record};
 
 /// Records read at once while walking.
 const PAGE: usize = 64;
@@ -79,6 +79,8 @@ pub struct Ledger {
     store: Arc<dyn Store>,
     /// One writer at a time in this process; others are met in [`Store::append`].
     head: Mutex<Head>,
+    /// Up to where this process has walked the chain for [`Ledger::holds`].
+    walked: Mutex<Head>,
 }
 
 /// Up to where the chain is checked and indexed.
@@ -100,7 +102,7 @@ struct Kept {
 impl Ledger {
     /// Checks the head of the chain and brings the indices up to it; makes them anew when they are not there, or not all.
     pub async fn open(store: Arc<dyn Store>) -> Result<Self, LedgerError> {
-        let ledger = Self { store, head: Mutex::default() };
+        let ledger = Self { store, head: Mutex::default(), walked: Mutex::default() };
         match ledger.kept().await? {
             Some(Kept { head, indices }) => {
                 ledger.check_head(head).await?;
@@ -123,8 +125,26 @@ impl Ledger {
             Err(LedgerError::Store(error)) => return Err(error),
             Err(LedgerError::Broken(broken)) => return Ok(Walk { records: 0, head: None, broken: Some(broken) }),
         };
-        let end = self.store.log_end().await?.max(head.next);
-        let mut at = Head::default();
+        self.walk(Head::default(), head).await
+    }
+
+    /// Whether the whole chain holds, so that something may be promoted on it (SR-22). The first time in a process everything is
+    /// walked, later what came since.
+    pub async fn holds(&self) -> Result<(), LedgerError> {
+        let mut walked = self.walked.lock().await;
+        let head = self.kept().await?.map_or_else(Head::default, |kept| kept.head);
+        let walk = self.walk(*walked, head).await?;
+        match walk.broken {
+            Some(broken) => Err(LedgerError::Broken(broken)),
+            None => {
+                *walked = Head { next: walk.records, hash: walk.head };
+                Ok(())
+            }
+        }
+    }
+
+    async fn walk(&self, mut at: Head, head: Head) -> Result<Walk, StoreError> {
+        let end = self.store.log_end().await?.max(head.next).max(at.next);
         let mut broken = None;
         while at.next < end && broken.is_none() {
             let page = self.store.log(at.next, PAGE).await?;
@@ -253,6 +273,15 @@ impl Ledger {
         let found = self.store.log(seq, 1).await?.pop().filter(|(found, _)| *found == seq);
         let (_, bytes) = found.ok_or(LedgerError::Broken(Break { seq, fault: Fault::Missing }))?;
         read(seq, &bytes)
+    }
+
+    /// Whether the record after this one names it as it is: one that was edited since it was written is told at every reading.
+    async fn is_linked(&self, seq: u64) -> Result<(), LedgerError> {
+        let page = self.store.log(seq, 2).await?;
+        let [(_, bytes), (next, after)] = &page[..] else { return Ok(()) };
+        let broken = |fault| LedgerError::Broken(Break { seq: *next, fault });
+        let Linked { prev } = serde_json::from_slice(after).map_err(|_| broken(Fault::Unreadable))?;
+        if prev == Some(Digest::of(bytes)) { Ok(()) } else { Err(broken(Fault::Chain)) }
     }
 
     /// The records behind a prefix of the index, at most `limit`, in key order.

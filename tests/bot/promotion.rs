@@ -5,14 +5,17 @@ mod bound;
 mod catalogue;
 mod codes;
 mod crash;
+mod drift;
 mod effects;
+mod killed;
+mod overdue;
 mod stories;
 mod who;
 
 use countersign::model::Digest;
 use countersign::model::gitlab::{InstanceName, NoteId, ProjectKey, UserId};
 use countersign::model::promotion::Ending;
-use countersign::sandbox::gitlab::state::Level;
+use countersign::sandbox::gitlab::state::{JobEnd, Level};
 use countersign::sandbox::shop::IMAGE;
 
 use super::*;

@@ -5,10 +5,11 @@
 //! nothing there.
 
 use super::super::{Bot, Handled, Rule, Stopped, seen};
+use super::Run;
 use crate::facts::gitlab::Gitlab;
 use crate::model::EnvironmentName;
 use crate::model::gitlab::{CiStatus, DeploymentId, JobId, PipelineId, ProjectId};
-use crate::model::promotion::{Ending, Left, Standing};
+use crate::model::promotion::{Ending, Left};
 
 /// Where one started thing stands.
 enum Arrival {
@@ -22,7 +23,8 @@ enum Arrival {
 impl Bot {
     /// Looks at what the steps started. Its end brings a hook; this is tried again until then, and ends by itself when it takes too
     /// long.
-    pub(super) async fn arrive(&self, rule: &Rule, standing: &Standing) -> Result<Handled, Stopped> {
+    pub(super) async fn arrive(&self, rule: &Rule, run: &Run) -> Result<Handled, Stopped> {
+        let standing = &run.standing;
         let (gitlab, project) = (self.gitlab(&standing.promotion.project.instance)?, standing.promotion.project.id);
         let mut runs = None;
         for (left, _) in standing.steps.iter().filter_map(|step| step.did.as_ref()) {
@@ -36,13 +38,13 @@ impl Bot {
                 Arrival::Arrived => {}
                 Arrival::Runs(what) => runs = runs.or(Some(what)),
                 Arrival::Failed(reason) => {
-                    return self.end(rule, &standing.promotion.id, Ending::NotConverged { reason }).await;
+                    return self.end(rule, run, Ending::NotConverged { reason }).await;
                 }
             }
         }
         match runs {
             Some(what) => Ok(Handled::Waits(what)),
-            None => self.end(rule, &standing.promotion.id, Ending::Promoted).await,
+            None => self.end(rule, run, Ending::Promoted).await,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::model::Timestamp;
 use crate::model::gitlab::ProjectKey;
 use crate::model::promotion::{Act, Ending, PromotionEvent, PromotionId, Standing};
 use crate::verdict::promotion::Bar;
+use ending::lapsed;
 use plan::{Said, plan};
 use steps::Went;
 use weigh::Course;
@@ -37,19 +38,23 @@ impl Bot {
         if run.standing.ended.is_some() {
             return self.tell_end(rule, &run.standing).await;
         }
-        if run.standing.is_overdue(Timestamp::now()) {
-            self.lapse(&run.standing).await?;
-            return self.ended(rule, id).await;
+        let now = Timestamp::now();
+        if run.standing.is_overdue(now) {
+            // One that lost this promotion's lane in the middle of a step, if there is one.
+            if run.standing.is_at_work(now) {
+                return Ok(Handled::Waits("its time is over, and a step of it may still be done".into()));
+            }
+            return self.end(rule, &run, lapsed(&run.standing)).await;
         }
         if run.standing.waiting_since.is_none() {
             match self.go(rule, &mut run).await? {
                 Went::On => {}
                 Went::Waits => return Ok(Handled::Done),
                 Went::Later(why) => return Ok(Handled::Later(why)),
-                Went::Ends(ending) => return self.end(rule, id, ending).await,
+                Went::Ends(ending) => return self.end(rule, &run, ending).await,
             }
         }
-        self.arrive(rule, &run.standing).await
+        self.arrive(rule, &run).await
     }
 
     async fn run(&self, id: &PromotionId) -> Result<Option<Run>, Stopped> {
@@ -70,6 +75,8 @@ impl Bot {
             Course::Stops(bar) => return Ok(Went::Ends(self.stopped_by(&bar))),
             Course::On => {}
         }
+        // On a record that was changed nothing is promoted; it is tried again, and ends when its time is over.
+        self.ledger.holds().await?;
         if run.standing.cleared_at.is_none() {
             match self.planned(rule, &standing, &decided) {
                 Ok(plan) => {
@@ -81,7 +88,7 @@ impl Bot {
                 Err(bar) => return Ok(Went::Ends(self.stopped_by(&bar))),
             }
         }
-        self.do_steps(rule, run, &decided).await
+        self.do_steps(rule, run, decided).await
     }
 
     fn planned(&self, rule: &Rule, standing: &Standing, decided: &Decided) -> Result<Vec<Act>, Bar> {
@@ -119,6 +126,8 @@ impl Bot {
     }
 }
 
+const OVERTAKEN: &str = "another run went on with it";
+
 fn overtaken() -> Went {
-    Went::Later("another run went on with it".into())
+    Went::Later(OVERTAKEN.into())
 }

@@ -3,36 +3,81 @@
 use super::super::{Bot, Handled, Stopped, seen};
 use crate::event::What;
 use crate::model::gitlab::{GitRef, ProjectKey};
-use crate::model::promotion::{Act, Promotion, Standing, StepStanding};
-use crate::model::{Digest, EnvironmentName, Timestamp};
+use crate::model::promotion::{Act, Drift, Promotion, PromotionEvent, Running, Standing, StepStanding};
+use crate::model::{Digest, EnvironmentName, PinnedImage, Timestamp};
 use crate::verdict::Looked;
 use crate::verdict::promotion::Bar;
+
+/// Something that runs, and the digest whose place it took; `None` where no image can be named.
+type Found = (Running, Option<Digest>);
 
 /// Promotions after the one that arrived last that are asked what they left.
 const LATER_MAX: usize = 20;
 
 impl Bot {
-    /// Looks at what runs, and says in the thread of the last promotion when it is something else: each found thing once.
+    /// Looks at what runs. What is found instead of what was promoted last, and that it is gone again, is recorded, and told in the
+    /// thread of that promotion: once each, however often it is seen.
     pub(in crate::bot) async fn observe(&self, project: &ProjectKey, environment: &EnvironmentName) -> Result<Handled, Stopped> {
         // What an open promotion does is no drift; its end looks again.
         if self.ledger.holder(project, environment).await?.is_some() {
             return Ok(Handled::Done);
         }
         let Some(standing) = self.runs(project, environment).await? else { return Ok(Handled::Done) };
-        let Some(promoted_at) = standing.promoted_at() else { return Ok(Handled::Done) };
         let mut found = self.moved_tags(&standing).await?;
         found.extend(self.deployed_since(&standing).await?);
-        let left = self.left_since(project, environment, promoted_at).await?;
-        found.retain(|found| !left.contains(&found.what));
-        let Some(expected) = standing.promotion.images.first().map(|(_, image)| image.digest) else { return Ok(Handled::Done) };
-        for found in found {
-            let expected = found.instead_of.unwrap_or(expected);
-            let about = format!("drift/{}", Digest::of(found.what.as_bytes()).hex());
-            let bar = Bar::Drift { environment: environment.clone(), found: found.what, expected, at: promoted_at };
-            tracing::warn!(%project, %environment, promotion = %standing.promotion.id, "drift");
-            if self.follow_up(&standing.promotion, &about, self.words.drift(&bar, &standing), None).await? {
-                self.push(project, What::Tag { name: standing.promotion.release.clone() }).await?;
+        let left = match standing.promoted_at() {
+            Some(since) => self.left_since(project, environment, since).await?,
+            None => vec![],
+        };
+        found.retain(|(running, _)| !matches!(running, Running::Image { image } if left.contains(&image.digest)));
+        let now = Timestamp::now();
+        if let Some(news) = self.ledger.record_drift(&standing.promotion.id, &found, now).await? {
+            log(&standing.promotion, &news, now);
+        }
+        // As the record has it, also where a run before this one ended before it told.
+        match self.ledger.promotion(&standing.promotion.id).await? {
+            Some(standing) => self.tell_drift(&standing, None).await,
+            None => Ok(Handled::Done),
+        }
+    }
+
+    /// What was found in place of the promotion before this one is gone with it.
+    pub(super) async fn replaces(&self, standing: &Standing) -> Result<(), Stopped> {
+        let Promotion { id, project, environment, .. } = &standing.promotion;
+        let before = self.ledger.arrival(project, &environment.name, |other| other.promotion.id != *id).await?;
+        let Some(before) = before.map(|before| before.promotion.id) else { return Ok(()) };
+        self.ledger.end_drift(&before, id, Timestamp::now()).await?;
+        match self.ledger.promotion(&before).await? {
+            Some(before) if before.drift_over.as_ref().is_some_and(|(by, _)| by.as_ref() == Some(id)) => {
+                self.tell_drift(&before, Some(standing)).await.map(drop)
             }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Says what the record has about a drift, each once, and has what is written of the release written again.
+    async fn tell_drift(&self, standing: &Standing, by: Option<&Standing>) -> Result<Handled, Stopped> {
+        let promotion = &standing.promotion;
+        let (Some(at), Some((_, first))) = (standing.promoted_at(), promotion.images.first()) else { return Ok(Handled::Done) };
+        let mut words = vec![];
+        for Drift { found, instead_of, since } in &standing.drift {
+            let what = found.to_string();
+            // A thing that comes back after it was gone is another drift.
+            let about = format!("drift/{since}/{}", Digest::of(what.as_bytes()).hex());
+            let expected = instead_of.unwrap_or(first.digest);
+            let bar = Bar::Drift { environment: promotion.environment.name.clone(), found: what, expected, at };
+            words.push((about, self.words.drift(&bar, standing)));
+        }
+        if let Some((_, over)) = &standing.drift_over {
+            words.push((format!("drift-over/{over}"), self.words.drift_over(standing, by)));
+        }
+        for (about, body) in words {
+            if self.has_said(promotion, &about).await? {
+                continue;
+            }
+            // Before the words: whoever is stopped in between comes back for them, and pushes again.
+            self.push(&promotion.project, What::Tag { name: promotion.release.clone() }).await?;
+            self.follow_up(promotion, &about, body, None).await?;
         }
         Ok(Handled::Done)
     }
@@ -50,22 +95,24 @@ impl Bot {
                 | Act::Deployment { .. }
                 | Act::Attest { .. } => continue,
             };
-            match seen(self.looks.registry().resolve(repository, tag).await)? {
-                Some(now) if now == image.digest => {}
-                Some(now) => found.push(Found { what: now.to_string(), instead_of: Some(image.digest) }),
-                None => found.push(Found { what: format!("no tag {tag}"), instead_of: Some(image.digest) }),
-            }
+            let running = match seen(self.looks.registry().resolve(repository, tag).await)? {
+                Some(now) if now == image.digest => continue,
+                Some(digest) => Running::Image { image: PinnedImage { repository: repository.clone(), digest } },
+                None => Running::NoTag { tag: tag.clone() },
+            };
+            found.push((running, Some(image.digest)));
         }
+        found.dedup();
         Ok(found)
     }
 
     /// What our own later promotions put under tags and did not bring to an end: their threads tell of it, and nobody else did it.
-    async fn left_since(&self, project: &ProjectKey, environment: &EnvironmentName, since: Timestamp) -> Result<Vec<String>, Stopped> {
+    async fn left_since(&self, project: &ProjectKey, environment: &EnvironmentName, since: Timestamp) -> Result<Vec<Digest>, Stopped> {
         let later = self.ledger.promotions_to(project, environment, LATER_MAX).await?;
         let later = later.iter().filter(|standing| standing.ended.as_ref().is_some_and(|(_, at)| *at > since));
         let did = later.flat_map(|standing| &standing.steps).filter(|step| step.began.is_some());
         let image = |step: &StepStanding| match &step.act {
-            Act::Retag { image, .. } | Act::Copy { image, tag: Some(_), .. } => Some(image.digest.to_string()),
+            Act::Retag { image, .. } | Act::Copy { image, tag: Some(_), .. } => Some(image.digest),
             Act::Copy { tag: None, .. } | Act::PlayJob { .. } | Act::StartPipeline { .. } | Act::Deployment { .. } | Act::Attest { .. } => {
                 None
             }
@@ -90,13 +137,28 @@ impl Bot {
         if newest.sha == *commit || !newer {
             return Ok(None);
         }
-        Ok(Some(Found { what: format!("{} at commit {}", newest.git_ref.name(), newest.sha.short()), instead_of: None }))
+        Ok(Some((Running::Commit { git_ref: newest.git_ref, sha: newest.sha }, None)))
     }
 }
 
-/// What runs instead.
-struct Found {
-    what: String,
-    /// The digest whose place it took; `None` where no image can be named.
-    instead_of: Option<Digest>,
+/// One line for each thing that was not there at the last look.
+fn log(promotion: &Promotion, news: &PromotionEvent, now: Timestamp) {
+    let Promotion { id, project, environment, .. } = promotion;
+    match news {
+        PromotionEvent::DriftSeen { found } => {
+            for drift in found.iter().filter(|drift| drift.since == now) {
+                tracing::warn!(%project, environment = %environment.name, promotion = %id, found = %drift.found, "drift");
+            }
+        }
+        PromotionEvent::DriftOver { .. } => {
+            tracing::info!(%project, environment = %environment.name, promotion = %id, "drift is over");
+        }
+        PromotionEvent::Opened { .. }
+        | PromotionEvent::Approved { .. }
+        | PromotionEvent::Cleared { .. }
+        | PromotionEvent::Began { .. }
+        | PromotionEvent::Did { .. }
+        | PromotionEvent::Waiting
+        | PromotionEvent::Ended { .. } => {}
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::copied::Doing;
 use super::weigh::{Course, Decided};
-use super::{Run, overtaken};
+use super::{Run, lapsed, overtaken};
 use crate::bot::{Bot, Rule, Stopped};
 use crate::effects::NotDone;
 use crate::effects::promote::Place;
@@ -25,22 +25,27 @@ pub(super) enum Went {
 }
 
 impl Bot {
-    /// Does every step that is not done. Only a run that holds clearances for all images gets here: all images of a release, or none.
-    pub(super) async fn do_steps(&self, rule: &Rule, run: &mut Run, decided: &Decided) -> Result<Went, Stopped> {
+    /// Does every step that is not done, each with clearances for all images of the release.
+    pub(super) async fn do_steps(&self, rule: &Rule, run: &mut Run, decided: Decided) -> Result<Went, Stopped> {
         let environment = run.standing.promotion.environment.name.clone();
-        let Some(clearances) = decided.clearances() else {
-            return Ok(Went::Later("an image of the release did not pass".into()));
-        };
+        let mut before = Some(decided);
         for step in 0..run.standing.steps.len() {
             if run.standing.steps[step].did.is_some() {
                 continue;
             }
-            match self.last_look(rule, run, decided).await? {
+            if run.standing.is_overdue(Timestamp::now()) {
+                return Ok(Went::Ends(lapsed(&run.standing)));
+            }
+            let decided = self.last_look(rule, run, before.take()).await?;
+            match decided.course() {
                 Course::On => {}
                 Course::Waits => return Ok(Went::Waits),
                 Course::Later(why) => return Ok(Went::Later(why)),
                 Course::Stops(bar) => return Ok(Went::Ends(self.stopped_by(&bar))),
             }
+            let Some(clearances) = decided.clearances() else {
+                return Ok(Went::Later("an image of the release did not pass".into()));
+            };
             // Of this run or of one before: whatever was started was started after it.
             let began_before = run.standing.steps[step].began;
             let now = Timestamp::now();
@@ -53,8 +58,12 @@ impl Bot {
             match self.act(rule, promotion, decided, doing).await? {
                 Ok(left) => {
                     // A fact, whoever else wrote meanwhile.
-                    self.ledger.add_to_promotion(&promotion.id, PromotionEvent::Did { step, left }, Timestamp::now()).await?;
-                    tracing::info!(promotion = %promotion.id, step, act = act.word(), "done");
+                    let did = PromotionEvent::Did { step, left };
+                    if self.ledger.add_to_promotion(&promotion.id, did, Timestamp::now()).await? {
+                        tracing::info!(promotion = %promotion.id, step, act = act.word(), "done");
+                    } else {
+                        tracing::error!(promotion = %promotion.id, step, act = act.word(), "done after the promotion had ended");
+                    }
                 }
                 Err(NotDone::Later(why)) => {
                     (self.watch.effect_failed)(act.word());
@@ -74,10 +83,13 @@ impl Bot {
         if self.advance(run, PromotionEvent::Waiting).await? { Ok(Went::On) } else { Ok(overtaken()) }
     }
 
-    /// Halt switch, freeze, rights and the command itself, just before each step (SR-07, SR-21).
-    async fn last_look(&self, rule: &Rule, run: &Run, decided: &Decided) -> Result<Course, Stopped> {
-        let standing = run.standing.clone();
-        let case = self.case_of(rule, &standing);
-        Ok(self.weigh_between(rule, &case, decided).await?.course())
+    /// Everything once more just before each step: halt switch, freeze, rights and the command itself (SR-07, SR-21), and the images
+    /// too, unless that was only just done. A step may take minutes, and a tag may be moved in them (SR-09).
+    async fn last_look(&self, rule: &Rule, run: &Run, before: Option<Decided>) -> Result<Decided, Stopped> {
+        let case = self.case_of(rule, &run.standing);
+        match before {
+            Some(before) => self.weigh_between(rule, &case, before).await,
+            None => self.weigh(rule, &case).await,
+        }
     }
 }

@@ -134,16 +134,16 @@ impl Bot {
         Ok(Decided { facts, weighed, verdicts: ids })
     }
 
-    /// The same decision between two steps: rights, halt switch, freeze and the command are looked at again, the images are not.
-    pub(super) async fn weigh_between(&self, rule: &Rule, case: &Case<'_>, before: &Decided) -> Result<Decided, Stopped> {
-        let mut facts = before.facts.clone();
+    /// The same decision once more: rights, halt switch, freeze and the command are looked at again, the images are not.
+    pub(super) async fn weigh_between(&self, rule: &Rule, case: &Case<'_>, before: Decided) -> Result<Decided, Stopped> {
+        let Decided { mut facts, verdicts, .. } = before;
         facts.changed = self.changed(rule, case, &facts.verdicts).await?;
         facts.requester.1 = self.right(case, case.requested_by).await?;
         facts.approvers = self.approvers(case).await?;
         facts.halted = self.looks.halted().await;
         facts.as_of = Timestamp::now();
         let weighed = weigh(&facts);
-        Ok(Decided { facts, weighed, verdicts: before.verdicts.clone() })
+        Ok(Decided { facts, weighed, verdicts })
     }
 
     async fn right(&self, case: &Case<'_>, person: &Person) -> Result<Looked<Right>, Stopped> {
@@ -172,15 +172,14 @@ impl Bot {
         Ok(None)
     }
 
-    /// Who else holds the environment. One that is overdue is ended on the way: no promotion holds it for ever.
+    /// Who else holds the environment. One that is overdue is ended on the way, unless it is at a step: no promotion holds it for ever.
     async fn held_by(&self, case: &Case<'_>) -> Result<Option<Holder>, Stopped> {
         let Some(holder) = self.ledger.holder(case.project, &case.environment.name).await? else { return Ok(None) };
         let promotion = &holder.promotion;
         if promotion.id == *case.id {
             return Ok(None);
         }
-        if holder.is_overdue(Timestamp::now()) {
-            self.lapse(&holder).await?;
+        if holder.is_overdue(Timestamp::now()) && self.lapse(promotion).await? {
             return Ok(None);
         }
         let (by, release) = (promotion.requested_by.clone(), promotion.release.clone());

@@ -226,3 +226,9 @@ fn pauses_double_up_to_the_longest() {
         assert!(pause >= least && pause <= most, "attempt {attempt}: {pause:?}");
     }
 }
+
+#[test]
+fn whoever_began_a_step_of_a_promotion_has_ended_before_its_environment_is_given_away() {
+    let Pace { handle, lease, .. } = Pace::default();
+    assert!(handle + lease < Duration::try_from(crate::model::promotion::STEP_ENDS_WITHIN).unwrap());
+}

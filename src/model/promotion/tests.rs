@@ -124,10 +124,10 @@ fn events_add_up_to_where_it_stands() {
 fn events_out_of_order_lose_nothing_that_counts() {
     // Steps before the plan have no place, and steps that the plan has not are none.
     let early = standing(&[PromotionEvent::Began { step: 0 }, PromotionEvent::Did { step: 0, left: tagged() }, cleared(&["a"])]);
-    assert_eq!(early.steps, [StepStanding { act: retag("a"), began: None, did: None }]);
+    assert_eq!(early.steps, [StepStanding { act: retag("a"), began: None, tried: None, did: None }]);
     assert!(!early.has_begun());
     let beyond = standing(&[cleared(&["a"]), PromotionEvent::Began { step: 1 }, PromotionEvent::Did { step: 9, left: tagged() }]);
-    assert_eq!(beyond.steps, [StepStanding { act: retag("a"), began: None, did: None }]);
+    assert_eq!(beyond.steps, [StepStanding { act: retag("a"), began: None, tried: None, did: None }]);
     // What was done is done, whether or not the intent is on record.
     let done = standing(&[cleared(&["a"]), PromotionEvent::Did { step: 0, left: tagged() }, PromotionEvent::Began { step: 0 }]);
     assert_eq!((done.steps[0].began, done.steps[0].did.is_some()), (Some(at(3)), true));
@@ -144,7 +144,7 @@ fn a_plan_is_made_once_and_its_first_intent_counts() {
         PromotionEvent::Began { step: 0 },
     ]);
     assert_eq!((again.verdicts.as_slice(), again.cleared_at), (&[Uuid::max()][..], Some(at(1))), "judged again, cleared first then");
-    assert_eq!(again.steps, [StepStanding { act: retag("a"), began: Some(at(2)), did: None }]);
+    assert_eq!(again.steps, [StepStanding { act: retag("a"), began: Some(at(2)), tried: Some(at(4)), did: None }]);
     let empty = standing(&[cleared(&[]), cleared(&["b"])]);
     assert!(empty.steps.is_empty(), "an empty plan is a plan");
 }
@@ -175,6 +175,30 @@ fn an_ended_one_stays_as_it_ended() {
     }
 }
 
+fn other_image(since: i64) -> Drift {
+    let found = Running::Image { image: PinnedImage { digest: Digest::of(b"other"), ..image() } };
+    Drift { found, instead_of: Some(image().digest), since: at(since) }
+}
+
+#[test]
+fn what_arrived_drifts_and_nothing_else_does() {
+    let seen = |since| PromotionEvent::DriftSeen { found: vec![other_image(since)] };
+    let over = || PromotionEvent::DriftOver { by: None };
+    let arrived = |events: &[PromotionEvent]| standing(&[&[ended(Ending::Promoted)], events].concat());
+    assert_eq!(arrived(&[seen(2)]).drift, [other_image(2)]);
+    assert_eq!((arrived(&[seen(2)]).promoted_at(), arrived(&[seen(2)]).drift_over), (Some(at(1)), None));
+    let gone = arrived(&[seen(2), over()]);
+    assert_eq!((gone.drift, gone.drift_over), (vec![], Some((None, at(3)))));
+    let again = arrived(&[over(), seen(4)]);
+    assert_eq!((again.drift.len(), again.drift_over), (1, None));
+    assert_eq!(standing(&[seen(2)]), standing(&[]), "it has not arrived");
+    let stopped = ended(Ending::NotConverged { reason: "r".into() });
+    assert_eq!(standing(&[stopped.clone(), seen(2), over()]), standing(&[stopped]), "nor did this");
+    let found = |drift: Drift| (drift.found, drift.instead_of);
+    assert!(arrived(&[seen(2)]).drifts_as(&[found(other_image(9))]) && arrived(&[over()]).drifts_as(&[]));
+    assert!(!arrived(&[seen(2)]).drifts_as(&[]) && !arrived(&[]).drifts_as(&[found(other_image(2))]));
+}
+
 #[test]
 fn every_open_one_ends_by_some_time_that_nothing_done_again_moves() {
     let ends_by = |events: &[PromotionEvent]| standing(events).ends_by();
@@ -197,6 +221,18 @@ fn every_open_one_ends_by_some_time_that_nothing_done_again_moves() {
     let open = standing(&[]);
     assert!(!open.is_overdue(at(30)));
     assert!(open.is_overdue(at(30) + SignedDuration::from_secs(1)));
+}
+
+#[test]
+fn somebody_may_be_at_a_step_for_a_while_after_it_was_begun_last() {
+    let begins = |step| PromotionEvent::Began { step };
+    let begun = [cleared(&["a", "b"]), begins(0), begins(0)];
+    let work = |events: &[PromotionEvent], minute| standing(events).is_at_work(at(minute));
+    assert!(work(&begun, 3) && work(&begun, 17) && !work(&begun, 18), "fifteen minutes from the newest intent");
+    assert!(!work(&begun[..1], 2), "nothing was begun");
+    let did = |step| PromotionEvent::Did { step, left: tagged() };
+    assert!(!work(&[&begun[..], &[did(0)]].concat(), 5), "between two steps");
+    assert!(work(&[&begun[..], &[did(0), begins(1)]].concat(), 6));
 }
 
 #[test]
@@ -278,4 +314,13 @@ fn events_keep_their_names_on_disk() {
     ] {
         assert_eq!(check(ended(ending), "ended")["ending"]["ending"], name);
     }
+    for (found, name) in [
+        (other_image(1).found, "image"),
+        (Running::NoTag { tag: "live".into() }, "no_tag"),
+        (Running::Commit { git_ref: GitRef::Branch("main".into()), sha: "a".repeat(40).parse().unwrap() }, "commit"),
+    ] {
+        let seen = check(PromotionEvent::DriftSeen { found: vec![Drift { found, ..other_image(1) }] }, "drift_seen");
+        assert_eq!(seen["found"][0]["found"]["running"], name);
+    }
+    check(PromotionEvent::DriftOver { by: Some(PromotionId("a".into())) }, "drift_over");
 }

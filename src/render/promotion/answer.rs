@@ -105,11 +105,17 @@ impl Words {
     fn status_row(&self, status: &EnvironmentStatus<'_>, now: Timestamp, links: &Links) -> StatusRow {
         let environment = Phrase::name(&status.environment.name.0);
         let now = self.now(status, now, links);
-        match status.runs.as_ref().and_then(|standing| Some((&standing.promotion, standing.promoted_at()?))) {
-            Some((promotion, since)) => {
-                let values = [("release", links.release(&promotion.release)), ("digests", self.digests(&promotion.images))];
+        match status.runs.as_ref().and_then(|standing| Some((standing, &standing.promotion, standing.promoted_at()?))) {
+            Some((standing, promotion, since)) => {
+                let mut values =
+                    Values::from([("release", links.release(&promotion.release)), ("digests", self.digests(&promotion.images))]);
+                if let Some((found, seen)) = self.found_instead(standing) {
+                    values.insert("found", found);
+                    let runs = self.say("promotion/status-drifted", &values);
+                    return StatusRow { environment, runs, since: time(seen), by: Phrase::own("nobody here"), now };
+                }
                 let by = self.asked_by(promotion, links);
-                let runs = self.say("promotion/would-run-unknown", &Values::from(values));
+                let runs = self.say("promotion/would-run-unknown", &values);
                 StatusRow { environment, runs, since: time(since), by, now }
             }
             None => {

@@ -1,4 +1,4 @@
-//! How a promotion ended, and that something else runs than was promoted.
+//! How a promotion ended.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,6 @@ use super::super::{Audience, Explained, Links, Words, codes, safe};
 use super::{Steps, command, not_done, recorded, recorded_without, verb};
 use crate::model::environment::Action;
 use crate::model::promotion::{Act, Direction, Ending, Promotion, Standing};
-use crate::verdict::promotion::Bar;
 
 impl Words {
     /// The later word in the thread; `runs` is what runs there now as far as we know.
@@ -113,33 +112,24 @@ impl Words {
         match runs.and_then(|standing| Some((standing, standing.promoted_at()?))) {
             Some((before, since)) => {
                 let release = &before.promotion.release;
-                let values = [
+                let mut values = Values::from([
                     name,
                     ("release", links.release(release)),
                     ("digests", self.digests(&before.promotion.images)),
                     ("since", time(since)),
                     // Named: without a name it would go back to what ran before that.
                     ("rollback", command("rollback", &[&environment.0, release])),
-                ];
-                self.block("promotion/ran", &Values::from(values))
+                ]);
+                match self.found_instead(before) {
+                    Some((found, seen)) => {
+                        values.extend([("found", found), ("seen", time(seen))]);
+                        self.block("promotion/ran-drifted", &values)
+                    }
+                    None => self.block("promotion/ran", &values),
+                }
             }
             None => self.block("promotion/ran-nothing", &Values::from([name])),
         }
-    }
-
-    /// CS-DRIFT, in the thread of the promotion it contradicts.
-    pub fn drift(&self, bar: &Bar, standing: &Standing) -> String {
-        let Explained { title, headline, code, .. } = self.bar(bar, &[]);
-        let Promotion { environment, release, .. } = &standing.promotion;
-        let values = [
-            ("environment", Phrase::name(&environment.name.0)),
-            ("title", Phrase::own(title)),
-            ("headline", headline),
-            ("code", Phrase::term(code)),
-            ("command", command("promote", &[&environment.name.0, release])),
-            ("rollback", command("rollback", &[&environment.name.0])),
-        ];
-        safe(self.block("promotion/drift", &Values::from(values)) + "\n")
     }
 }
 

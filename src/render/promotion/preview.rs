@@ -172,14 +172,21 @@ impl Words {
         let Some((standing, since)) = preview.runs.and_then(|standing| Some((standing, standing.promoted_at()?))) else {
             return Phrase::own("nothing that Countersign promoted");
         };
-        let template = if standing.promotion.images == preview.images { "promotion/runs-the-same" } else { "promotion/runs" };
-        let values = [
+        let mut values = Values::from([
             ("release", preview.links.release(&standing.promotion.release)),
             ("digests", self.digests(&standing.promotion.images)),
             ("since", time(since)),
             ("by", self.asked_by(&standing.promotion, preview.links)),
-        ];
-        self.say(template, &Values::from(values))
+        ]);
+        let template = match self.found_instead(standing) {
+            Some((found, seen)) => {
+                values.extend([("found", found), ("seen", time(seen))]);
+                "promotion/runs-drifted"
+            }
+            None if standing.promotion.images == preview.images => "promotion/runs-the-same",
+            None => "promotion/runs",
+        };
+        self.say(template, &values)
     }
 
     /// When, and how long ago.

@@ -19,9 +19,18 @@ impl Words {
                 let at = standing.promoted_at()?;
                 Some((standing, at))
             })?;
-            let by = self.asked_by(&standing.promotion, &links);
-            let values = [("environment", Phrase::name(&arrived.environment.name.0)), ("at", time(at)), ("by", by)];
-            Some(self.say("promotion/release-line", &Values::from(values)))
+            let mut values = Values::from([
+                ("environment", Phrase::name(&arrived.environment.name.0)),
+                ("at", time(at)),
+                ("by", self.asked_by(&standing.promotion, &links)),
+            ]);
+            match self.found_instead(standing) {
+                Some((found, seen)) => {
+                    values.extend([("found", found), ("seen", time(seen))]);
+                    Some(self.say("promotion/release-line-drifted", &values))
+                }
+                None => Some(self.say("promotion/release-line", &values)),
+            }
         };
         let lines: Vec<_> = arrived.iter().filter_map(line).collect();
         if lines.is_empty() {
@@ -35,6 +44,9 @@ impl Words {
         let links = place.links(verdict);
         let cell = |arrived: &Arrived<'_>| {
             let environment = ("environment", Phrase::name(&arrived.environment.name.0));
+            if let Some((found, _)) = arrived.runs.first().and_then(|standing| self.found_instead(standing)) {
+                return Some(self.say("promotion/cell-drifted", &Values::from([environment, ("found", found)])));
+            }
             match arrived.runs.first().and_then(|standing| Some((standing, standing.promoted_at()?))) {
                 Some((standing, at)) if verdict.image.as_ref().is_some_and(|image| holds(standing, image)) => Some(self.say(
                     "promotion/runs-this",

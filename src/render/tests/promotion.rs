@@ -5,7 +5,7 @@ mod world;
 use super::golden::{check, words};
 use super::world::*;
 use crate::model::environment::Freeze;
-use crate::model::gitlab::{CommitsBetween, MergeRequestIid, NoteId};
+use crate::model::gitlab::{CommitsBetween, GitRef, MergeRequestIid, NoteId};
 use crate::model::promotion::*;
 use crate::model::{Environment, PinnedImage};
 use crate::render::inert::tests::HOSTILE;
@@ -168,6 +168,48 @@ fn ends_read_well() {
     check("promotion-drift.md", &words.drift(&bar("CS-DRIFT"), &old));
 }
 
+/// What was promoted before, and was found to be gone.
+fn drifted(outside: &Outside) -> Standing {
+    let found = [
+        Running::Image { image: PinnedImage { repository: image().repository, digest: other_digest() } },
+        Running::NoTag { tag: "live".into() },
+        Running::Commit { git_ref: GitRef::Branch(outside.found.clone()), sha: sha() },
+    ];
+    let drift = found.into_iter().map(|found| {
+        let instead_of = (!matches!(found, Running::Commit { .. })).then(digest);
+        Drift { found, instead_of, since: at("2026-05-04T12:00:00Z") }
+    });
+    Standing { drift: drift.collect(), ..before(outside) }
+}
+
+#[test]
+fn what_is_found_to_run_is_said_instead_of_what_was_promoted() {
+    let words = words();
+    let one = |drift: usize| Standing { drift: vec![drifted(&usual()).drift.remove(drift)], ..before(&usual()) };
+    let mut text = String::new();
+    let mut say = |what: &str, said: String| text.push_str(&format!("## {what}\n\n{said}\n"));
+    for (what, standing) in [("an image", one(0)), ("no tag", one(1)), ("a commit", one(2)), ("all of it", drifted(&usual()))] {
+        let production = production(&usual());
+        let status = EnvironmentStatus { environment: &production, runs: Some(standing), open: None };
+        say(&format!("status, {what}"), words.environments(&[status], &Looked::Absent, now()));
+    }
+    say("preview", Scene { runs: Some(drifted(&usual())), ..scene(Stage::DryRun, vec![]) }.say(&words));
+    say("refusal", Scene { runs: Some(one(0)), ..scene(Stage::Refused, vec![bar("CS-RIGHTS")]) }.say(&words));
+    say("stopped", words.promotion_end(&of_release(stopped("CS-CHANGED", 0)), Some(&one(0)), Audience::Members));
+    say("stopped midway", words.promotion_end(&of_release(stopped("CS-STEP", 1)), Some(&one(0)), Audience::Members));
+    let [_, mut there] = history(&usual());
+    let arrived = arrived(&usual(), there.environment.clone(), "v1.8.2", (digest(), "2026-05-04T11:10:00Z"));
+    there.runs = vec![Standing { drift: one(0).drift, ..arrived }];
+    say("release", words.release_section(&[passed(&usual())], &[there.clone()]));
+    say("sticky note", words.sticky_note(MR, &[passed(&usual())], Audience::Members, &[there.clone()]));
+    say("sticky note, blocked", words.sticky_note(MR, &[tag_moved(&usual())], Audience::Members, &[there]));
+    let over = Standing { drift_over: Some((None, now())), ..before(&usual()) };
+    say("over", words.drift_over(&over, None));
+    let later = of_release([done(&usual(), 6), vec![PromotionEvent::Ended { ending: Ending::Promoted }]].concat());
+    say("over by another", words.drift_over(&over, Some(&later)));
+    check("drift.md", &text);
+}
+
 #[test]
 fn answers_read_well() {
     let words = words();
@@ -275,6 +317,16 @@ fn outputs(words: &Words, outside: &Outside, audience: Audience) -> Vec<String> 
     let status = EnvironmentStatus { environment: &environment, runs: Some(old.clone()), open: Some(open.clone()) };
     all.push(words.environments(&[status], &Looked::Found(Halt { reason: outside.title.clone() }), now(), &links()));
     all.push(words.drift(&bars(outside).into_iter().rfind(|bar| bar.code() == "CS-DRIFT").unwrap(), &old));
+    let gone = drifted(outside);
+    all.push(Scene { audience, runs: Some(gone.clone()), ..Scene::of(outside, Stage::DryRun, weighed(vec![])) }.say(words));
+    let status = EnvironmentStatus { environment: &environment, runs: Some(gone.clone()), open: None };
+    all.push(words.environments(&[status], &Looked::Absent, now(), &links()));
+    all.push(words.drift_over(&gone, None));
+    all.push(words.drift_over(&gone, Some(&old)));
+    let [_, mut there] = history(outside);
+    there.runs = vec![Standing { promotion: promotion(outside, production(outside), &outside.tag, digest()), ..gone }];
+    all.push(words.release_section(&[passed(outside)], &[there.clone()]));
+    all.push(words.sticky_note(MR, &[passed(outside)], audience, &[there]));
     all.push(words.promotion_answer(&PromotionAnswer::NoEnvironment { name: &outside.title, known: vec![&outside.found] }));
     all.push(words.promotion_answer(&PromotionAnswer::Approved { standing: &open, by: &person(outside, 2) }));
     let arrived = history(outside);

@@ -155,6 +155,12 @@ impl Ledger {
         Ok(newest.iter().any(|(_, entry)| matches!(entry, Entry::Done { done: Done::Waiting, .. })))
     }
 
+    /// Whether an effect was last refused for good.
+    pub async fn refused(&self, effect_key: &str) -> Result<bool, LedgerError> {
+        let newest = self.found(Space::Intent, &index::effect(effect_key), 1).await?;
+        Ok(newest.iter().any(|(_, entry)| matches!(entry, Entry::NotDone { .. })))
+    }
+
     /// Remembers the words of a note that was taken while it was unedited. Not a record: without it, a second try falls silent.
     pub async fn take_note(&self, note: (&ProjectKey, MergeRequestIid, NoteId), words: &Digest) -> Result<(), LedgerError> {
         Ok(self.store.put(Space::Command, &index::taken(note), words.to_string().as_bytes()).await?)

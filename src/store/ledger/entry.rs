@@ -52,6 +52,12 @@ pub(super) struct Body<'a> {
     pub(super) entry: &'a Entry,
 }
 
+/// What a record says about the one before it.
+#[derive(Deserialize)]
+pub(super) struct Linked {
+    pub(super) prev: Option<Digest>,
+}
+
 /// A record as it is read.
 #[derive(Deserialize)]
 pub(super) struct Record {

@@ -75,6 +75,11 @@ pub(super) fn promotion_events(id: &PromotionId) -> String {
     format!("event/{}/", name(id))
 }
 
+/// What its environment was found to run after it arrived, newest first.
+pub(super) fn drift_of(id: &PromotionId) -> String {
+    format!("drift/{}/", name(id))
+}
+
 pub(super) fn promotions_to(project: &ProjectKey, environment: &EnvironmentName) -> String {
     format!("to/{}/", name((project, environment)))
 }
@@ -163,7 +168,17 @@ pub(super) async fn add(store: &dyn Store, seq: u64, entry: &Entry) -> Result<()
             vec![]
         }
         Entry::Promotion { id, happened: Happened { event, .. } } => {
-            let mut keys = vec![oldest_first(&promotion_events(id))];
+            let mut keys = vec![match event {
+                // Beside its events: it may be seen again and again, and the newest counts.
+                PromotionEvent::DriftSeen { .. } | PromotionEvent::DriftOver { .. } => newest_first(&drift_of(id)),
+                PromotionEvent::Opened { .. }
+                | PromotionEvent::Approved { .. }
+                | PromotionEvent::Cleared { .. }
+                | PromotionEvent::Began { .. }
+                | PromotionEvent::Did { .. }
+                | PromotionEvent::Waiting
+                | PromotionEvent::Ended { .. } => oldest_first(&promotion_events(id)),
+            }];
             match event {
                 PromotionEvent::Opened { promotion } => keys.extend([
                     newest_first(&promotions_to(&promotion.project, &promotion.environment.name)),
@@ -182,6 +197,8 @@ pub(super) async fn add(store: &dyn Store, seq: u64, entry: &Entry) -> Result<()
                 | PromotionEvent::Began { .. }
                 | PromotionEvent::Did { .. }
                 | PromotionEvent::Waiting
+                | PromotionEvent::DriftSeen { .. }
+                | PromotionEvent::DriftOver { .. }
                 | PromotionEvent::Ended { ending: Ending::Stopped { .. } | Ending::NotConverged { .. } | Ending::Cancelled { .. } } => {}
             }
             keys.into_iter().map(|key| (Space::Promotion, key)).collect()

@@ -4,6 +4,7 @@
 //! nothing follows an end. The index only names records; what a record says counts.
 
 mod arrivals;
+mod drift;
 
 use super::super::{Space, StoreError};
 use super::{Entry, Ledger, LedgerError, index};
@@ -51,7 +52,7 @@ impl Ledger {
     }
 
     /// Adds what happened. Nothing is added to one that ended or was never opened; `false` then. [`PromotionEvent::Opened`] is
-    /// [`Self::open_promotion`]'s alone, and is not added either. Fails for anything but an end where [`MAX_EVENTS`] are there.
+    /// [`Self::open_promotion`]'s alone, drift is [`Self::record_drift`]'s, and neither is added here. Fails for anything but an end where [`MAX_EVENTS`] are there.
     pub async fn add_to_promotion(&self, id: &PromotionId, event: PromotionEvent, at: Timestamp) -> Result<bool, LedgerError> {
         self.add(id, None, event, at).await
     }
@@ -63,7 +64,7 @@ impl Ledger {
     }
 
     async fn add(&self, id: &PromotionId, seen: Option<usize>, event: PromotionEvent, at: Timestamp) -> Result<bool, LedgerError> {
-        if matches!(event, PromotionEvent::Opened { .. }) {
+        if matches!(event, PromotionEvent::Opened { .. } | PromotionEvent::DriftSeen { .. } | PromotionEvent::DriftOver { .. }) {
             return Ok(false);
         }
         let ends = matches!(event, PromotionEvent::Ended { .. });
@@ -171,12 +172,23 @@ impl Ledger {
     }
 
     async fn standing(&self, id: &PromotionId) -> Result<Option<Standing>, LedgerError> {
-        Ok(Standing::of(self.events(id, MAX_EVENTS + 1).await?))
+        let mut events = self.events(id, MAX_EVENTS + 1).await?;
+        if events.iter().any(|happened| matches!(happened.event, PromotionEvent::Ended { .. })) {
+            events.extend(self.happened(id, &index::drift_of(id), 1).await?);
+        }
+        Ok(Standing::of(events))
     }
 
     /// What happened to one, oldest first.
     async fn events(&self, id: &PromotionId, limit: usize) -> Result<Vec<Happened>, LedgerError> {
-        let entries = self.at_head(Space::Promotion, &index::promotion_events(id), limit).await?;
+        self.happened(id, &index::promotion_events(id), limit).await
+    }
+
+    async fn happened(&self, id: &PromotionId, prefix: &str, limit: usize) -> Result<Vec<Happened>, LedgerError> {
+        let entries = self.at_head(Space::Promotion, prefix, limit).await?;
+        for (seq, _) in &entries {
+            self.is_linked(*seq).await?;
+        }
         let events = entries.into_iter().filter_map(|(_, entry)| match entry {
             Entry::Promotion { id: of, happened } => (of == *id).then_some(happened),
             Entry::Verdict { .. }

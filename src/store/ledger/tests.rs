@@ -371,7 +371,9 @@ async fn an_edited_removed_or_rolled_back_record_is_found() {
             Some(if seq == at { String::from_utf8(bytes).unwrap().replace("text", "tExt").into_bytes() } else { bytes })
         }
     };
-    let broken = async |store: &Arc<dyn Store>| Ledger { store: store.clone(), head: Mutex::default() }.verify().await.unwrap().broken;
+    let broken = async |store: &Arc<dyn Store>| {
+        Ledger { store: store.clone(), head: Mutex::default(), walked: Mutex::default() }.verify().await.unwrap().broken
+    };
     let fault = |seq, fault| Some(Break { seq, fault });
 
     let edited = changed(&store, edit(70)).await;

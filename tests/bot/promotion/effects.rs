@@ -204,6 +204,19 @@ async fn a_switch_that_is_thrown_between_two_steps_stops_the_second() {
 }
 
 #[tokio::test]
+async fn a_tag_that_is_moved_between_two_steps_stops_the_second() {
+    let (world, digest) = released(setup_with(RETAGS_AND_RECORDS, PRODUCTION)).await;
+    // Moved while the first step is done.
+    world.registry.fault_times(1, "PUT /v2/*/manifests/staging", Fault::Slow(std::time::Duration::from_secs(2)));
+    let asked = world.says_as(world.rita, "/countersign promote staging v1.8.2");
+    until("the first step is begun", || (puts(&world, "staging") == 1).then_some(())).await;
+    world.move_tag(TAG);
+    stopped(&world, asked, "CS-").await;
+    assert_eq!(world.registry.tagged(IMAGE, "staging"), Some(digest), "what was done stays done");
+    assert!(world.gitlab.world().project(world.project).deployments.is_empty());
+}
+
+#[tokio::test]
 async fn a_halt_switch_stops_everything_and_frees_the_environment() {
     let (world, _) = released(setup_with(SECOND, PRODUCTION).toml("[store]", "[promotion]\nhalt_file = \"halt\"\n\n[store]")).await;
     let halt = world.bot_toml().with_file_name("halt");

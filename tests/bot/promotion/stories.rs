@@ -153,17 +153,6 @@ async fn what_runs_and_the_way_back_are_known_however_often_nothing_arrived_sinc
 }
 
 #[tokio::test]
-async fn an_environment_that_runs_something_else_is_told_once() {
-    let (world, digest) = released(setup().rechecks()).await;
-    let asked = staged(&world).await;
-    world.registry.push_image(IMAGE, "staging", "somebody else's");
-    let drift = world.replied(asked, "CS-DRIFT").await;
-    assert!(drift.contains(&digest.short()) || drift.contains(&digest.to_string()), "{drift}");
-    world.settled().await;
-    assert_eq!(world.replies(asked).iter().filter(|reply| reply.contains("CS-DRIFT")).count(), 1);
-}
-
-#[tokio::test]
 async fn a_deployment_past_the_bot_is_told_as_drift() {
     let (world, _) = released(setup()).await;
     let asked = staged(&world).await;
@@ -178,6 +167,8 @@ async fn a_deployment_past_the_bot_is_told_as_drift() {
     assert!(drift.contains("main"), "{drift}");
     world.settled().await;
     assert_eq!(world.replies(asked).iter().filter(|reply| reply.contains("CS-DRIFT")).count(), 1);
+    let status = world.says_as(world.rita, "/countersign status staging");
+    assert!(world.replied(status, "instead of `v1.8.2`").await.contains("| `main` at commit `"), "{:?}", world.replies(status));
 }
 
 /// A release of another commit.

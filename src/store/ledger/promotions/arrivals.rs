@@ -3,7 +3,7 @@
 use super::super::super::Space;
 use super::super::{Entry, Ledger, LedgerError, index};
 use crate::model::gitlab::ProjectKey;
-use crate::model::promotion::{Happened, PromotionEvent, Standing};
+use crate::model::promotion::{Happened, Promotion, PromotionEvent, Standing};
 use crate::model::{EnvironmentName, PinnedImage};
 
 /// How many arrivals are read at once while one is looked for, from the newest on: mostly it is the newest. Beyond the last number
@@ -50,6 +50,15 @@ impl Ledger {
         };
         let holds = |arrived: &Standing| arrived.promotion.images.iter().any(|(_, held)| held == image);
         Ok(self.arrived(entry).await?.filter(|arrived| is_to(arrived, project, environment) && holds(arrived)))
+    }
+
+    /// Whether a promotion is what arrived last in its environment. For whoever holds the head.
+    pub(super) async fn is_newest(&self, standing: &Standing) -> Result<bool, LedgerError> {
+        let Promotion { id, project, environment, .. } = &standing.promotion;
+        let Some((_, entry)) = self.at_head(Space::Promotion, &index::arrived_in(project, &environment.name), 1).await?.pop() else {
+            return Ok(false);
+        };
+        Ok(self.arrived(entry).await?.is_some_and(|newest| newest.promotion.id == *id))
     }
 
     /// The promotion whose end an entry is, if it arrived. The index only names records; what the record says counts.

@@ -4,7 +4,7 @@ use super::super::super::Store;
 use super::*;
 use crate::model::environment::Environment;
 use crate::model::gitlab::{DiscussionId, InstanceName, NoteId, PipelineId, ProjectId, UserId};
-use crate::model::promotion::{AskedIn, Direction, Ending, Person};
+use crate::model::promotion::{AskedIn, Direction, Ending, Person, Running};
 use crate::model::{Digest, PinnedImage};
 use crate::store::memory::MemoryStore;
 use crate::store::sled::SledStore;
@@ -333,4 +333,81 @@ async fn a_ledger_of_a_program_that_knew_no_arrivals_finds_them() {
     store.put(Space::Ledger, "head", head.to_string().as_bytes()).await.unwrap();
     let found = replica(&store).await.arrival(&project(7), &production, |_| true).await.unwrap();
     assert_eq!(found.map(|standing| standing.promotion.id), Some(id));
+}
+
+#[tokio::test]
+async fn drift_is_recorded_once_for_each_thing_and_only_of_what_arrived_last() {
+    on_every_store(async |store| {
+        let (here, there) = (replica(&store).await, replica(&store).await);
+        let other = |name: &str| {
+            let image = PinnedImage { digest: Digest::of(name.as_bytes()), ..promotion("production", 1).images[0].1.clone() };
+            (Running::Image { image }, None)
+        };
+        let stopped = ran(&here, 1, ("v1", "one"), Ending::Stopped { code: "CS-STEP".into(), reason: "why".into() }).await;
+        assert_eq!(here.record_drift(&stopped, &[other("x")], at(9)).await.unwrap(), None, "it never arrived");
+        let old = ran(&here, 2, ("v1", "one"), Ending::Promoted).await;
+        let now = ran(&here, 3, ("v2", "two"), Ending::Promoted).await;
+        assert_eq!(here.record_drift(&old, &[other("x")], at(9)).await.unwrap(), None, "another arrived since");
+        assert_eq!(here.record_drift(&now, &[], at(9)).await.unwrap(), None, "nothing is nothing new");
+
+        let seen = [other("x")];
+        let both = tokio::join!(here.record_drift(&now, &seen, at(10)), there.record_drift(&now, &seen, at(10)));
+        assert_eq!([both.0.unwrap(), both.1.unwrap()].iter().filter(|new| new.is_some()).count(), 1, "two look, one records");
+        assert!(here.record_drift(&now, &[other("y"), other("x")], at(11)).await.unwrap().is_some());
+        let since = async || {
+            let drift = there.promotion(&now).await.unwrap().unwrap().drift;
+            drift.into_iter().map(|drift| drift.since).collect::<Vec<_>>()
+        };
+        assert_eq!(since().await, [at(11), at(10)], "each since it was seen first");
+        assert!(!there.add_to_promotion(&now, PromotionEvent::DriftOver { by: None }, at(12)).await.unwrap());
+        here.rebuild().await.unwrap();
+        assert_eq!(since().await, [at(11), at(10)]);
+        assert!(there.record_drift(&now, &[], at(12)).await.unwrap().is_some());
+        assert_eq!(there.promotion(&now).await.unwrap().unwrap().drift_over, Some((None, at(12))));
+        assert!(there.record_drift(&now, &[other("x")], at(13)).await.unwrap().is_some(), "it came back");
+        assert_eq!(since().await, [at(13)]);
+
+        // While another is open there, what is seen may be its doing.
+        let next = promotion("production", 20);
+        here.open_promotion(&next, at(20)).await.unwrap();
+        assert_eq!(there.record_drift(&now, &[], at(20)).await.unwrap(), None);
+        assert!(!there.end_drift(&now, &next.id, at(20)).await.unwrap(), "it has not arrived");
+        here.add_to_promotion(&next.id, ended(), at(21)).await.unwrap();
+        assert!(!there.end_drift(&old, &next.id, at(22)).await.unwrap(), "there is none");
+        assert!(!there.end_drift(&next.id, &now, at(22)).await.unwrap() && !there.end_drift(&next.id, &next.id, at(22)).await.unwrap());
+        assert!(there.end_drift(&now, &next.id, at(22)).await.unwrap());
+        assert!(!here.end_drift(&now, &next.id, at(23)).await.unwrap(), "once");
+        assert_eq!(here.promotion(&now).await.unwrap().unwrap().drift_over, Some((Some(next.id.clone()), at(22))));
+        assert_eq!(here.promotion(&next.id).await.unwrap().unwrap().drift_over, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_that_was_edited_is_an_error_and_no_event() {
+    let store = memory();
+    let ledger = replica(&store).await;
+    let wanted = promotion("production", 1);
+    ledger.open_promotion(&wanted, at(1)).await.unwrap();
+    ledger.add_to_promotion(&wanted.id, approved(3), at(2)).await.unwrap();
+    ledger.add_to_promotion(&wanted.id, approved(4), at(3)).await.unwrap();
+    assert_eq!(ledger.holds().await, Ok(()));
+    for edited in [None, Some(0), Some(1)] {
+        let copy = memory();
+        for (seq, bytes) in store.log(0, 10).await.unwrap() {
+            let text = String::from_utf8(bytes).unwrap();
+            let text = if edited == Some(seq) { text.replace("user2", "user5").replace("user3", "user5") } else { text };
+            assert!(copy.append(seq, text.as_bytes()).await.unwrap());
+        }
+        for space in Space::ALL {
+            for (key, value) in store.scan(space, "", 100).await.unwrap() {
+                copy.put(space, &key, &value).await.unwrap();
+            }
+        }
+        let ledger = replica(&copy).await;
+        assert_eq!(ledger.promotion(&wanted.id).await.is_ok(), edited.is_none(), "{edited:?}");
+        assert_eq!(ledger.open_promotions().await.is_ok(), edited.is_none(), "{edited:?}");
+        assert_eq!(ledger.holds().await.is_ok(), edited.is_none(), "{edited:?}");
+        assert_eq!(ledger.add_to_promotion(&wanted.id, ended(), at(4)).await.is_ok(), edited.is_none(), "{edited:?}");
+    }
 }
