@@ -81,7 +81,7 @@ pub const CODES: &[Code] = &[
     Code {
         code: "CS-LATE-ATTEST",
         title: "its provenance was not made by the building pipeline",
-        meaning: "The provenance was signed by another job than the release job of the release pipeline, or at a time when that job did not run. Whoever attests later, or from a job that anyone may play, was not there when the image was built.",
+        meaning: "The provenance was signed by another job than the release job of the release pipeline, or at a time when that job did not run. Whoever attests later, or from a job that anyone may play, was not there when the image was built. A key names no job: what it signed outside a log and without a timestamp may be of any time, which is a warning, or blocks where `require_log` asks for more.",
         todo: "Sign and attest in the release job itself (`release_job` in the configuration).",
     },
     Code {
