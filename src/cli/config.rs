@@ -7,7 +7,7 @@ use crate::config::{Config, ProjectConfig, schema};
 use crate::delivery::api::Scope;
 use crate::model::Environment;
 use crate::model::environment::{Action, MAINTAINER};
-use crate::verdict::Platforms;
+use crate::verdict::{BuiltBy, Platforms};
 
 /// Checks or describes bot.toml.
 #[derive(Debug, clap::Args)]
@@ -68,6 +68,9 @@ fn summary(file: &str, config: &Config) -> String {
         }
         if policy.platforms == Platforms::AllSigned {
             demands.push_str(", each platform signed");
+        }
+        if policy.built_by == BuiltBy::CommitTag {
+            demands.push_str(", no proof of the commit beside the commit tag");
         }
         text.push_str(&format!("  demands   {demands}\n"));
         for environment in environments {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // constants, parsed in every test run; not in the release image
 
 use super::facts::{About, DigestFile, Facts, Looked, MergeRequestFacts, Question, Sighting, SigningJob, TagLook, TagRole};
-use super::{Demand, Platforms, Policy, Service, TrustedRunner, Why, WhyKind};
+use super::{BuiltBy, Demand, Platforms, Policy, Service, TrustedRunner, Why, WhyKind};
 use crate::model::attestation::{
     Attested, AttestedAt, BaseImage, BaseToldBy, ImageUsed, PredicateType, PreviousBase, Provenance, RunnerClaim, Source,
 };
@@ -86,6 +86,7 @@ pub fn good_policy() -> Policy {
         runners: None,
         platforms: Platforms::Index,
         require_log: false,
+        built_by: BuiltBy::Proven,
     }
 }
 
