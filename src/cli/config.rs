@@ -7,7 +7,7 @@ use crate::config::{Config, ProjectConfig, schema};
 use crate::delivery::api::Scope;
 use crate::model::Environment;
 use crate::model::environment::{Action, MAINTAINER};
-use crate::verdict::{Platforms, Policy};
+use crate::verdict::{BuiltBy, Platforms, Policy};
 
 /// Checks or describes bot.toml.
 #[derive(Debug, clap::Args)]
@@ -90,6 +90,9 @@ fn demands(policy: &Policy) -> String {
     }
     if policy.platforms == Platforms::AllSigned {
         demands.push("each platform signed".into());
+    }
+    if policy.built_by == BuiltBy::CommitTag {
+        demands.push("no proof of the commit beside the commit tag".into());
     }
     demands.join(", ")
 }

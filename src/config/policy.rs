@@ -4,7 +4,7 @@ use super::document::Node;
 use super::keys::policy as key;
 use super::problem::{Place, Sink, quoted};
 use super::table::{Key, Need};
-use crate::verdict::{Demand, Platforms, Policy, TrustedRunner};
+use crate::verdict::{BuiltBy, Demand, Platforms, Policy, TrustedRunner};
 
 /// The policy of a project out of the `policy` tables that apply to it, in any order.
 pub fn read(layers: &[Node<'_>], project: &Place, sink: &Sink<'_>) -> Option<Policy> {
@@ -18,6 +18,7 @@ pub fn read(layers: &[Node<'_>], project: &Place, sink: &Sink<'_>) -> Option<Pol
         runners: runners(layers, project, sink)?,
         require_log: flag(layers, &key::REQUIRE_LOG)?,
         platforms: platforms(layers)?,
+        built_by: built_by(layers)?,
     })
 }
 
@@ -33,6 +34,9 @@ pub fn read_in(layers: &[Node<'_>], project: &Policy, place: &Place, sink: &Sink
         (&mut policy.base_unchanged, project.base_unchanged),
     ] {
         *own = own.stricter(demanded);
+    }
+    if project.built_by == BuiltBy::Proven {
+        policy.built_by = BuiltBy::Proven;
     }
     policy.sources.retain(|source| project.sources.contains(source));
     if policy.sources.is_empty() {
@@ -75,6 +79,22 @@ fn platforms(layers: &[Node<'_>]) -> Option<Platforms> {
     };
     let demands = said.into_iter().chain(key::PLATFORMS.default_text()).map(word).collect::<Option<Vec<_>>>()?;
     Some(if demands.contains(&Platforms::AllSigned) { Platforms::AllSigned } else { Platforms::Index })
+}
+
+/// One place that wants proof is enough.
+fn built_by(layers: &[Node<'_>]) -> Option<BuiltBy> {
+    let said: Vec<Node<'_>> = layers.iter().filter_map(|layer| layer.get(&key::BUILT_BY)).collect();
+    let said = said.iter().map(Node::text).collect::<Option<Vec<_>>>()?;
+    let word = |text: &str| match text {
+        "proven" => Some(BuiltBy::Proven),
+        "commit-tag" => Some(BuiltBy::CommitTag),
+        _ => None,
+    };
+    if said.is_empty() {
+        return word(key::BUILT_BY.default_text()?);
+    }
+    let demands = said.into_iter().map(word).collect::<Option<Vec<_>>>()?;
+    Some(if demands.contains(&BuiltBy::Proven) { BuiltBy::Proven } else { BuiltBy::CommitTag })
 }
 
 fn word(text: &str) -> Option<Demand> {

@@ -69,8 +69,8 @@ pub const CODES: &[Code] = &[
     Code {
         code: "CS-PROV-MISSING",
         title: "nothing says which commit it was built from",
-        meaning: "Neither a signature nor a record ties the digest to a commit, so it cannot be compared with one; or the policy asks for provenance, and none that verifies lies beside the image.",
-        todo: "Ask about the release tag, sign keyless in the release pipeline, so that the signature names the commit, or add the attest step to the job that builds the image.",
+        meaning: "Neither a signature nor a record of the release pipeline ties the digest to a commit, so it cannot be compared with one (a registry tag is none: anybody who may push can write it); or the policy asks for provenance, and none that verifies lies beside the image.",
+        todo: "Ask about the release tag; keep the digest file of the release job, or add the attest step to it; or sign keyless there, so that the signature names the commit.",
     },
     Code {
         code: "CS-PROV-DIGEST",
@@ -81,7 +81,7 @@ pub const CODES: &[Code] = &[
     Code {
         code: "CS-LATE-ATTEST",
         title: "its provenance was not made by the building pipeline",
-        meaning: "The provenance was signed by another job than the release job of the release pipeline, or at a time when that job did not run. Whoever attests later, or from a job that anyone may play, was not there when the image was built.",
+        meaning: "The provenance was signed by another job than the release job of the release pipeline, or at a time when that job did not run. Whoever attests later, or from a job that anyone may play, was not there when the image was built. A key names no job: what it signed outside a log and without a timestamp may be of any time, which is a warning, or blocks where `require_log` asks for more.",
         todo: "Sign and attest in the release job itself (`release_job` in the configuration).",
     },
     Code {

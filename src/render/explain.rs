@@ -237,6 +237,7 @@ impl Case<'_> {
             LateFault::OtherTime { job, at } => {
                 sentence("problem/CS-LATE-ATTEST.time", [digest, pipeline, ("job", Phrase::name(job)), ("time", time(*at))])
             }
+            LateFault::NoTime { key } => sentence("problem/CS-LATE-ATTEST.unproven", [digest, ("key", Phrase::name(&key.0))]),
         }
     }
 

@@ -113,6 +113,7 @@ pub(super) const TEMPLATES: &[(&str, &str)] = templates![
     "problem/CS-KEY-REVOKED.unproven",
     "problem/CS-LATE-ATTEST.job",
     "problem/CS-LATE-ATTEST.time",
+    "problem/CS-LATE-ATTEST.unproven",
     "problem/CS-LOCKED",
     "problem/CS-NO-ACTION",
     "problem/CS-NOT-STAGED",

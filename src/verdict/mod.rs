@@ -5,6 +5,7 @@ pub mod facts;
 pub mod inspection;
 pub mod problem;
 pub mod promotion;
+mod rule;
 mod runner;
 #[cfg(any(test, feature = "sandbox"))]
 pub mod testing;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use checks::{judge, judge_no_image};
 pub use facts::{About, Facts, Looked, Question, Service, Why, WhyKind};
 pub use problem::{KeyFault, LateFault, PipelineFault, PlatformFault, Problem, Rank};
+pub use rule::policy_digest;
 pub use runner::TrustedRunner;
 
 use crate::model::attestation::{BaseSeen, ProvenanceSeen};
@@ -48,6 +50,20 @@ pub struct Policy {
     /// What must be signed of a multi-arch image.
     #[serde(default)]
     pub platforms: Platforms,
+    /// What must tie an image to its commit.
+    #[serde(default)]
+    pub built_by: BuiltBy,
+}
+
+/// What must tie an image to the commit that the release names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BuiltBy {
+    /// A keyless certificate, the release job's digest file, or provenance that holds.
+    #[default]
+    Proven,
+    /// The commit tag in the registry is enough, with a warning: whoever may push there may write it.
+    CommitTag,
 }
 
 /// What must be signed of a multi-arch image.
@@ -78,37 +94,6 @@ impl Demand {
             (Self::Warned, _) | (_, Self::Warned) => Self::Warned,
             (Self::Off, Self::Off) => Self::Off,
         }
-    }
-}
-
-impl Policy {
-    /// A digest over the whole policy: a verdict names the policy it was made under.
-    pub fn digest(&self) -> Digest {
-        let mut text = format!(
-            "v3 digest_file={:?} commit_tag={:?} require_log={} platforms={:?} sources=",
-            self.digest_file, self.commit_tag, self.require_log, self.platforms
-        );
-        let mut sources = self.sources.clone();
-        sources.sort();
-        for source in sources {
-            // Length-prefixed, so that no two lists make the same text.
-            text.push_str(&format!("{}:{source},", source.len()));
-        }
-        text.push_str(&format!(
-            " provenance={:?} base_image={:?} base_unchanged={:?} runners=",
-            self.provenance, self.base_image, self.base_unchanged
-        ));
-        match &self.runners {
-            None => text.push_str("any"),
-            Some(runners) => {
-                let mut runners: Vec<_> = runners.iter().map(|runner| format!("{runner:?}")).collect();
-                runners.sort();
-                for runner in runners {
-                    text.push_str(&format!("{}:{runner},", runner.len()));
-                }
-            }
-        }
-        Digest::of(text.as_bytes())
     }
 }
 
@@ -274,6 +259,7 @@ pub struct Verdict {
     /// `None` when no digest is known.
     pub image: Option<PinnedImage>,
     pub as_of: Timestamp,
+    /// [`policy_digest`]: what was demanded, and who was trusted.
     pub policy: Digest,
     /// The trust root that signatures were held against, if one was (SR-22).
     #[serde(default)]

@@ -77,6 +77,8 @@ pub enum LateFault {
     OtherJob { by: String },
     /// Outside the time in which its job ran.
     OtherTime { job: String, at: Timestamp },
+    /// By a key, and nothing proves when.
+    NoTime { key: SignerName },
 }
 
 /// Why a key's verified signature does not count, the gravest first.

@@ -4,7 +4,7 @@
 
 use super::facts::{About, DigestFile, Facts, Looked, MergeRequestFacts, Question, Sighting, SigningJob, TagLook, TagRole};
 use super::promotion::{PromotionFacts, Right, RightRule};
-use super::{Demand, Fresh, Platforms, Policy, Service, TrustedRunner, Why, WhyKind};
+use super::{BuiltBy, Demand, Fresh, Platforms, Policy, Service, TrustedRunner, Why, WhyKind};
 use crate::model::attestation::{
     Attested, AttestedAt, BaseImage, BaseToldBy, ImageUsed, PredicateType, PreviousBase, Provenance, RunnerClaim, Source,
 };
@@ -89,6 +89,7 @@ pub fn good_policy() -> Policy {
         runners: None,
         platforms: Platforms::Index,
         require_log: false,
+        built_by: BuiltBy::Proven,
     }
 }
 
@@ -206,7 +207,9 @@ pub fn good_keyless_facts() -> Facts {
 /// A release that passes under [`strict_policy`]: signed and attested with a key.
 pub fn attested_facts() -> Facts {
     let mut facts = good_facts();
-    facts.provenance = Looked::Found(vec![attested(SignedBy::Key(SignerName(KEY.into())))]);
+    let mut by_key = attested(SignedBy::Key(SignerName(KEY.into())));
+    by_key.proven = Proven { logged: true, times: Some((at("13:41"), at("13:41"))) };
+    facts.provenance = Looked::Found(vec![by_key]);
     facts.previous_base = Looked::Found(PreviousBase {
         release: "v1.8.1".into(),
         base: BaseImage { name: Some("debian:12-slim".into()), digest: base_digest(), told_by: BaseToldBy::Provenance },

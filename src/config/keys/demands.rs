@@ -61,6 +61,13 @@ pub mod policy {
         Need::Text("index"),
         "What must be signed of a multi-arch image: its index, or its index and each platform on its own (`cosign sign --recursive`).",
     );
+    pub static BUILT_BY: Key = key(
+        "built_by",
+        Kind::Word(&["proven", "commit-tag"]),
+        Need::Text("proven"),
+        "What must tie an image to its commit where a key signed it: the digest file of the release job or provenance, or no more than \
+         the registry tag named after the commit, which anybody who may push can write; that warns.",
+    );
 }
 
 pub static POLICY: Section = section(
@@ -76,5 +83,6 @@ pub static POLICY: Section = section(
         &policy::RUNNERS,
         &policy::REQUIRE_LOG,
         &policy::PLATFORMS,
+        &policy::BUILT_BY,
     ],
 );

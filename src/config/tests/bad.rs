@@ -1,6 +1,7 @@
 //! Bad files, each with every problem it must have.
 
 use super::*;
+use crate::verdict::BuiltBy;
 
 /// A file whose first lines are right, up to a project's own lines.
 const GITLAB: &str = "[gitlab.main]\nurl = \"https://gitlab.example.com\"\ntoken = { env = \"TOKEN\" }\n";
@@ -132,6 +133,7 @@ fn wrong_kinds_say_what_is_accepted() {
         ("policy = { runners = [\"#\"] }\n", "project[0].policy.runners[0]", &["no number"]),
         ("policy = { provenance = \"blocked\" }\n", "project[0].policy.provenance", &["one of \"required\", "]),
         ("policy = { sources = [\"merge_request_event\"] }\n", "project[0].policy.sources[0]", &["one of \"push\", "]),
+        ("policy = { built_by = \"tag\" }\n", "project[0].policy.built_by", &["one of \"proven\", \"commit-tag\""]),
         ("policy = { digest_file = \"maybe\" }\n", "project[0].policy.digest_file", &["one of \"required\", \"warned\", \"off\""]),
         ("profile = \"services\"\n", "project[0].profile", &["no [profile.services]", "there is no [profile.NAME] at all"]),
         ("gitlab = \"mian\"\n", "project[0].gitlab", &["no [gitlab.mian]", "did you mean \"main\"?"]),
@@ -402,6 +404,15 @@ fn the_strictest_policy_counts_and_an_impossible_one_stops() {
     check(&text("runners = [\"#1\"]", "runners = [\"1\"]"), &[(4, "project[0]", &["no runner may release"])]);
     let demands = policy("provenance = \"required\"\nbase_image = \"warned\"", "provenance = \"off\", base_unchanged = \"warned\"").policy;
     assert_eq!((demands.provenance, demands.base_image, demands.base_unchanged), (Demand::Required, Demand::Warned, Demand::Warned));
+    for (house, project, expected) in [
+        ("", "", BuiltBy::Proven),
+        ("", "built_by = \"commit-tag\"", BuiltBy::CommitTag),
+        ("built_by = \"commit-tag\"", "", BuiltBy::CommitTag),
+        ("built_by = \"commit-tag\"", "built_by = \"proven\"", BuiltBy::Proven),
+        ("built_by = \"proven\"", "built_by = \"commit-tag\"", BuiltBy::Proven),
+    ] {
+        assert_eq!(policy(house, project).policy.built_by, expected, "{house} {project}");
+    }
 }
 
 #[test]

@@ -334,6 +334,7 @@ pub fn problems(outside: &Outside) -> Vec<Problem> {
             fault: LateFault::OtherTime { job: job.clone(), at: "2026-05-05T09:00:00Z".parse().unwrap() },
             pipeline: None,
         },
+        Problem::LateAttest { digest: digest(), fault: LateFault::NoTime { key: SignerName(outside.signer.clone()) }, pipeline: None },
         Problem::Runner { runner: outside.runner.clone(), job: job.clone() },
         Problem::BaseUnknown { digest: digest() },
         Problem::BaseChanged { name: outside.base.clone(), old: digest(), new: other_digest(), since: tag.clone() },

@@ -44,7 +44,7 @@ impl Shop {
         let bundle = match self.signing {
             Signing::Keyless => self.attest_keyless(statement, job, tag, Timestamp::now())?,
             Signing::LegacyKey | Signing::BundleKey | Signing::Nothing => {
-                self.authority.attest_with_key(&self.release_key, statement).map_err(std::io::Error::other)?
+                self.authority.attest_with_key_logged(&self.release_key, statement, Timestamp::now()).map_err(std::io::Error::other)?
             }
         };
         self.registry.attach_bundle(IMAGE, digest, &bundle);

@@ -3,10 +3,17 @@
 //!
 //! A statement counts if a signer whom the image trusts signed it, within the window of its key and logged where that is demanded, the release pipeline made it while its job ran, it describes
 //! these bytes, and what it says of project, commit, pipeline, job and runner is what GitLab's own records say.
+//!
+//! The signer is an authority that vouches for the image as well: the same key as a signature that counts, or the project's own
+//! release job, if its identity is among the trusted signers. So a key says nothing of an image that it did not sign, while a
+//! statement by the pipeline's identity may lie beside an image that a key signed: GitLab makes its own attestations that way.
+//!
+//! A key names no job, and outside a log nothing proves when it signed. Such a statement counts, and [`Held::timeless`] says so; not
+//! where a log is demanded of that key.
 
 use jiff::SignedDuration;
 
-use super::evidence::trusted_key;
+use super::evidence::{self, trusted_key};
 use super::identity::{self, Weighed};
 use super::{key, pipeline_problem, signature, tag_or_ref};
 use crate::model::attestation::{Attested, AttestedAt, Provenance, ProvenanceSeen, Source};
@@ -34,6 +41,8 @@ pub struct Held<'a> {
     pub attested: &'a Attested,
     pub says: &'a Provenance,
     pub by: &'a SignedBy,
+    /// A key made it, and nothing proves when: perhaps long after the build.
+    pub timeless: bool,
 }
 
 /// Why the statement that came nearest does not count.
@@ -138,13 +147,14 @@ impl<'a> Weighing<'a, '_> {
             }
             SignedBy::Keyless(identity) => Some(self.attesting_job(identity, project, release)?),
         };
+        let timeless = self.attested.proven.times.is_none();
         self.project(says, project)?;
         self.commit(says, project)?;
         self.run(says, release, attesting)?;
         if attesting.is_none() {
             self.in_pipeline_time(release)?;
         }
-        Ok(Held { attested: self.attested, says, by })
+        Ok(Held { attested: self.attested, says, by, timeless })
     }
 
     fn look<T>(&self, look: Looked<T>, expected: &str, absent: &str) -> Result<T, Stop> {
@@ -198,13 +208,36 @@ impl<'a> Weighing<'a, '_> {
     fn key(&self, name: &SignerName) -> Result<(), Stop> {
         let Some(signer) = trusted_key(self.facts, name) else { return Err(self.other_signer(format!("key {name}"))) };
         match key::weigh(self.attested.proven, signer, self.facts, self.policy) {
-            key::Standing::Counts => Ok(()),
+            // A log may hold a statement and prove no time of it: that is not what it is demanded for.
+            key::Standing::Counts if key::needs_log(signer, self.policy) && self.attested.proven.times.is_none() => {
+                let fault = LateFault::NoTime { key: name.clone() };
+                Err(self.late("made at a proven time".into(), "at no proven time".into(), fault))
+            }
+            key::Standing::Counts => self.signed_the_image(name),
             key::Standing::CouldNot(why) => Err(why.into()),
             key::Standing::Refused(fault) => {
                 let found = format!("key {name}, {}", signature::refused(&fault));
                 Err(stop(Near::OtherSigner, signature::trusted(self.facts), found, Problem::Key { key: name.clone(), fault }))
             }
         }
+    }
+
+    /// Whether a signature of the same key over the image counts. Nothing is put together from the word of two: who holds one of
+    /// several keys could else tell the story of what another one signed.
+    fn signed_the_image(&self, name: &SignerName) -> Result<(), Stop> {
+        let signers = evidence::signers(self.facts, self.policy);
+        if signers.all.iter().any(|by| matches!(by, SignedBy::Key(signed) if signed == name)) {
+            return Ok(());
+        }
+        if let Some(why) = signers.could_not {
+            return Err(why.into());
+        }
+        let by: Vec<String> = signers.all.iter().map(|by| signature::signed_by(by)).collect();
+        // Where no signature counts, that is what the check of the signature says.
+        let expected = if by.is_empty() { "who signed the image".into() } else { format!("{}, who signed the image", by.join(" or ")) };
+        let found = format!("key {name}");
+        let problem = Problem::ProvOther { digest: self.digest, found: found.clone(), expected: expected.clone() };
+        Err(stop(Near::OtherSigner, expected, found, problem))
     }
 
     /// The release job whose identity signed, while it ran: an attestation made later, by a job that somebody started for it or with

@@ -2,14 +2,17 @@
 //!
 //! A keyless certificate names the commit itself. A key does not: it says that its holder signed these bytes, not what they were
 //! made of. What then ties the digest to the commit is the digest file that the release job left in that commit's pipeline, or
-//! provenance that holds. Failing both, the commit tag in the registry, with a warning: whoever may push to the registry could have written it, and so
-//! could pass an older signed image off as this release.
+//! provenance that holds. Failing both, only the commit tag in the registry is left, which whoever may push there could have
+//! written, to pass an older signed image off as this release. It is not enough, unless policy says so
+//! ([`BuiltBy::CommitTag`]); then it warns.
+//!
+//! [`BuiltBy::CommitTag`]: crate::verdict::BuiltBy::CommitTag
 
 use super::{could_not_check, tag_or_ref};
 use crate::model::Digest;
 use crate::model::gitlab::CommitSha;
 use crate::verdict::facts::{DigestFile, TagRole};
-use crate::verdict::{Check, Facts, Finding, Looked, PipelineFault, Policy, Problem, Why};
+use crate::verdict::{BuiltBy, Check, Facts, Finding, Looked, PipelineFault, Policy, Problem, Why};
 
 use super::attested::{self, Standing};
 use super::evidence::{self, Evidence};
@@ -70,16 +73,22 @@ fn recorded(facts: &Facts, policy: &Policy, commit: &CommitSha) -> Finding {
         return other(facts, commit, made_of.as_str());
     }
     // Signed by whom the image trusts, and it names this commit: stronger than a tag that anyone with push rights may write.
-    if let Standing::Holds(_) = attested::weigh(facts, policy) {
-        return Finding::passed(CHECK, commit.as_str(), format!("{commit} by its provenance"));
-    }
-    match by_commit_tag(facts, digest, commit) {
-        Tie::Is => {
-            let found = format!("{commit} by the commit tag only");
-            Finding::warned(CHECK, commit.as_str(), found, Problem::ProvMissing { digest })
+    let unseen = match attested::weigh(facts, policy) {
+        Standing::Holds(_) => return Finding::passed(CHECK, commit.as_str(), format!("{commit} by its provenance")),
+        Standing::CouldNot(why) => Some(why),
+        Standing::Nothing(_) => None,
+    };
+    let tag = by_commit_tag(facts, digest, commit);
+    let found = match tag {
+        Tie::Is => format!("{commit} by the commit tag only"),
+        Tie::IsNot | Tie::CouldNot(_) => "nothing names it".into(),
+    };
+    match (policy.built_by, tag, unseen) {
+        (BuiltBy::CommitTag, Tie::Is, _) => Finding::warned(CHECK, commit.as_str(), found, Problem::ProvMissing { digest }),
+        (BuiltBy::CommitTag, Tie::CouldNot(why), _) | (_, _, Some(why)) => could_not_check(CHECK, commit.as_str(), facts, &why),
+        (BuiltBy::CommitTag, Tie::IsNot, None) | (BuiltBy::Proven, _, None) => {
+            Finding::blocked(CHECK, commit.as_str(), found, Problem::ProvMissing { digest })
         }
-        Tie::CouldNot(why) => could_not_check(CHECK, commit.as_str(), facts, &why),
-        Tie::IsNot => Finding::blocked(CHECK, commit.as_str(), "nothing names it", Problem::ProvMissing { digest }),
     }
 }
 

@@ -29,7 +29,7 @@ mod tests;
 use super::facts::TagRole;
 use super::{
     About, Check, CheckOutcome, Facts, Finding, Fresh, Looked, Outcome, PipelineFault, Policy, Problem, Question, Rank, Service, Subject,
-    Verdict, Why, WhyKind,
+    Verdict, Why, WhyKind, policy_digest,
 };
 use crate::model::signer::{Layout, SignatureState, SignedBy};
 use crate::model::{Digest, PinnedImage, Timestamp};
@@ -59,7 +59,7 @@ pub fn judge(facts: &Facts, policy: &Policy) -> Fresh {
         findings,
         image: facts.digest.found().map(|digest| pinned(facts, *digest)),
         as_of: facts.as_of,
-        policy: policy.digest(),
+        policy: policy_digest(policy, &facts.question),
         trust_root: facts.trust_root,
         subject: subject(facts, policy),
     })
@@ -102,7 +102,7 @@ pub fn judge_no_image(question: &Question, tag: &str, why: Option<&Why>, policy:
         findings: vec![finding],
         image: None,
         as_of,
-        policy: policy.digest(),
+        policy: policy_digest(policy, question),
         trust_root: None,
         subject,
     }

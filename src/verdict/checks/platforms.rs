@@ -17,8 +17,8 @@ pub fn check(facts: &Facts, policy: &Policy) -> Finding {
         (Looked::Found(index), _) => index,
         (Looked::Absent, _) => return Finding::not_applicable(CHECK, "one platform"),
         (Looked::Unreachable(why), Platforms::AllSigned) => return could_not_check(CHECK, "each platform signed", facts, why),
-        // The signature over the index covers them, whatever they are.
-        (Looked::Unreachable(_), Platforms::Index) => return Finding::not_applicable(CHECK, "the platforms could not be listed"),
+        // SR-18, SR-20: the signature covers them, but nobody can say what they are. An index in an index would be pulled unseen.
+        (Looked::Unreachable(why), Platforms::Index) => return could_not_check(CHECK, "platforms that can be listed", facts, why),
     };
     let Some(digest) = facts.digest.found().copied() else {
         return Finding::not_applicable(CHECK, "no image to look at");

@@ -2,9 +2,10 @@
 
 use super::attested::{self, Held, Standing};
 use super::could_not_check;
+use crate::model::Digest;
 use crate::model::attestation::AttestedAt;
 use crate::model::signer::SignedBy;
-use crate::verdict::{Check, Demand, Facts, Finding, Looked, Policy, Problem};
+use crate::verdict::{Check, Demand, Facts, Finding, LateFault, Looked, Policy, Problem};
 
 const CHECK: Check = Check::Provenance;
 
@@ -15,7 +16,7 @@ pub fn check(facts: &Facts, policy: &Policy) -> Finding {
         return Finding::not_applicable(CHECK, "no image to compare with");
     };
     let (expected, found, problem) = match attested::weigh(facts, policy) {
-        Standing::Holds(held) => return Finding::passed(CHECK, EXPECTED, told(&held)),
+        Standing::Holds(held) => return holds(facts, policy, &held, *digest, EXPECTED),
         Standing::CouldNot(_) if policy.provenance == Demand::Off => return Finding::not_applicable(CHECK, "not demanded"),
         Standing::CouldNot(why) => return could_not_check(CHECK, EXPECTED, facts, &why),
         Standing::Nothing(Some(fault)) => (fault.expected, fault.found, fault.problem),
@@ -26,6 +27,22 @@ pub fn check(facts: &Facts, policy: &Policy) -> Finding {
         Demand::Required => Finding::blocked(CHECK, expected, found, problem.unwrap_or_else(missing)),
         Demand::Warned => Finding::warned(CHECK, expected, found, problem.unwrap_or_else(missing)),
         Demand::Off => Finding::not_applicable(CHECK, format!("not demanded; found {found}")),
+    }
+}
+
+/// One that holds, but of which nobody knows when it was made, may have been made after the release by whoever has the key.
+fn holds(facts: &Facts, policy: &Policy, held: &Held<'_>, digest: Digest, expected: &str) -> Finding {
+    let (SignedBy::Key(key), true) = (held.by, held.timeless) else {
+        return Finding::passed(CHECK, expected, told(held));
+    };
+    let found = format!("{}; nothing proves when", told(held));
+    match policy.provenance {
+        Demand::Required | Demand::Warned => {
+            let pipeline = facts.pipeline.found().map(|pipeline| pipeline.id);
+            let fault = LateFault::NoTime { key: key.clone() };
+            Finding::warned(CHECK, expected, found, Problem::LateAttest { digest, fault, pipeline })
+        }
+        Demand::Off => Finding::passed(CHECK, expected, found),
     }
 }
 

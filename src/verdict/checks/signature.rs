@@ -94,6 +94,14 @@ pub fn trusted(facts: &Facts) -> String {
     if names.is_empty() { "a trusted signer, and none is configured".into() } else { names.join(" or ") }
 }
 
+/// A verified signer.
+pub fn signed_by(by: &SignedBy) -> String {
+    match by {
+        SignedBy::Key(name) => format!("key {name}"),
+        SignedBy::Keyless(identity) => who(identity),
+    }
+}
+
 /// Why what a key signed does not count.
 pub fn refused(fault: &KeyFault) -> String {
     match fault {
@@ -136,8 +144,7 @@ fn claims_nobody(signature: &Signature) -> Option<&str> {
 
 fn somebody_else(signature: &Signature) -> Option<String> {
     match &signature.state {
-        SignatureState::Verified(SignedBy::Key(name)) => Some(format!("key {name}")),
-        SignatureState::Verified(SignedBy::Keyless(identity)) => Some(who(identity)),
+        SignatureState::Verified(by) => Some(signed_by(by)),
         SignatureState::NotOurs { hint } => Some(hint.clone().unwrap_or_else(|| "an unknown key".into())),
         SignatureState::OtherSubject { .. } | SignatureState::Invalid { .. } | SignatureState::Unreadable { .. } => None,
     }

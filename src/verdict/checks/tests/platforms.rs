@@ -5,7 +5,7 @@ use crate::model::Digest;
 use crate::model::signer::{KeylessIdentity, Signature, SignedBy, SignerName};
 use crate::verdict::facts::{Index, Platform};
 use crate::verdict::testing::{KEY, identity, image_digest};
-use crate::verdict::{PlatformFault, PlatformSigned, Platforms};
+use crate::verdict::{PlatformFault, PlatformSigned, Platforms, Why, WhyKind};
 
 const ONLY: &[Check] = &[Check::Platforms];
 
@@ -105,7 +105,17 @@ fn a_platform_out_of_reach_could_not_be_checked() {
     assert_eq!(standing(&verdict), [PlatformSigned::Itself, PlatformSigned::CouldNotCheck]);
     let unlisted = with(|f| f.platforms = Looked::Unreachable(down(Service::Registry)));
     check_under(&strict(), &unlisted, Outcome::CouldNotCheck, "CS-UNAVAILABLE", ONLY);
-    assert_eq!(said(&passed(&unlisted), Check::Platforms).0, CheckOutcome::NotApplicable);
+}
+
+/// SR-18, SR-20: an index in the index, more platforms than are read, or a type that nobody knows.
+#[test]
+fn an_index_that_cannot_be_listed_could_not_be_checked_under_any_policy() {
+    for kind in [WhyKind::TooLarge, WhyKind::Unreadable, WhyKind::Down] {
+        let facts = with(|f| f.platforms = Looked::Unreachable(Why::new(Service::Registry, kind, "an index again")));
+        for policy in [good_policy(), strict()] {
+            check_under(&policy, &facts, Outcome::CouldNotCheck, "CS-UNAVAILABLE", ONLY);
+        }
+    }
 }
 
 /// SR-01: an empty index is never good.

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::Digest;
 use crate::model::gitlab::PipelineId;
 use crate::verdict::testing::{self, KEY, TAG, image_digest, other_commit, other_digest, sighting};
-use crate::verdict::{About, Demand};
+use crate::verdict::{About, BuiltBy, Demand};
 
 /// The words' second example: the registry's version tag, and with it the digest under question, is somebody else's.
 fn moved(facts: &mut Facts) {
@@ -31,7 +31,7 @@ fn tag_moved(old: Digest, new: Digest) -> Problem {
 }
 
 fn softened(digest_file: Demand, commit_tag: Demand) -> Policy {
-    Policy { digest_file, commit_tag, ..good_policy() }
+    Policy { digest_file, commit_tag, built_by: BuiltBy::CommitTag, ..good_policy() }
 }
 
 #[test]
@@ -95,7 +95,8 @@ fn a_tag_that_names_an_image_signed_by_somebody_else_has_moved() {
 #[test]
 fn a_signed_image_beside_another_digest_file_is_the_files_fault() {
     let facts = with(|f| f.digest_file = Looked::Found(DigestFile::Says(other_digest())));
-    let verdict = check_under(&softened(Demand::Required, Demand::Off), &facts, Outcome::Blocked, "CS-DIGEST-FILE", &[Check::DigestFile]);
+    let policy = softened(Demand::Required, Demand::Off);
+    let verdict = check_under(&policy, &facts, Outcome::Blocked, "CS-DIGEST-FILE", &[Check::DigestFile]);
     let problem = Problem::DigestFile { file: "image-digest.txt".into(), says: Some(other_digest()), registry: image_digest() };
     assert_eq!(verdict.problem, Some(problem));
 }
@@ -182,7 +183,8 @@ fn a_missing_commit_tag_counts_as_policy_says() {
 #[test]
 fn a_project_without_commit_tags_or_digest_file_is_not_asked_for_them() {
     assert_eq!(said(&passed(&with(no_commit_tag)), Check::CommitTag).0, CheckOutcome::NotApplicable);
-    assert_eq!(said(&passed(&with(no_digest_file)), Check::DigestFile).0, CheckOutcome::NotApplicable);
+    let content = softened(Demand::Required, Demand::Required);
+    assert_eq!(said(&passed_under(&content, &with(no_digest_file)), Check::DigestFile).0, CheckOutcome::NotApplicable);
 }
 
 #[test]
@@ -199,7 +201,7 @@ fn another_or_no_digest_in_the_file_always_blocks() {
 #[test]
 fn a_missing_digest_file_counts_as_policy_says() {
     let facts = with(|f| f.digest_file = Looked::Absent);
-    blocked(&facts, "CS-DIGEST-FILE", &[Check::DigestFile]);
+    blocked(&facts, "CS-DIGEST-FILE", &[Check::DigestFile, Check::Commit]);
     for (demand, outcome) in [(Demand::Warned, CheckOutcome::Warned), (Demand::Off, CheckOutcome::NotApplicable)] {
         let verdict = passed_under(&softened(demand, Demand::Required), &facts);
         assert_eq!(said(&verdict, Check::DigestFile).0, outcome);
@@ -288,11 +290,32 @@ fn a_key_alone_does_not_tie_an_image_to_a_commit() {
     passed(&keyless_with(bare));
 }
 
+/// Whoever may push tags could pass an older signed image off as this release.
 #[test]
-fn the_commit_tag_alone_ties_with_a_warning() {
-    let verdict = passed(&with(no_digest_file));
-    assert_eq!(said(&verdict, Check::Commit).0, CheckOutcome::Warned);
-    assert_eq!(said(&passed(&good_facts()), Check::Commit).0, CheckOutcome::Passed);
+fn the_commit_tag_alone_ties_nothing_unless_policy_is_content_with_it() {
+    let facts = with(no_digest_file);
+    let verdict = blocked(&facts, "CS-PROV-MISSING", &[Check::Commit]);
+    assert!(said(&verdict, Check::Commit).2.ends_with("by the commit tag only"));
+    // A digest file that is not demanded and not there is none.
+    let warned = Policy { digest_file: Demand::Warned, ..good_policy() };
+    check_under(&warned, &with(|f| f.digest_file = Looked::Absent), Outcome::Blocked, "CS-PROV-MISSING", &[Check::Commit]);
+    let content = Policy { built_by: BuiltBy::CommitTag, ..good_policy() };
+    assert_eq!(said(&passed_under(&content, &facts), Check::Commit).0, CheckOutcome::Warned);
+    for policy in [content, good_policy()] {
+        assert_eq!(said(&passed_under(&policy, &good_facts()), Check::Commit).0, CheckOutcome::Passed);
+    }
+    // A pipeline's certificate names the commit itself.
+    assert_eq!(said(&passed(&keyless_with(no_digest_file)), Check::Commit).0, CheckOutcome::Passed);
+}
+
+/// Provenance that nobody could look at might tie it.
+#[test]
+fn an_unseen_provenance_leaves_the_commit_open() {
+    let facts = with(|f| {
+        no_digest_file(f);
+        f.provenance = Looked::Unreachable(down(Service::Registry));
+    });
+    could_not(&facts, "CS-UNAVAILABLE", &[Check::Commit]);
 }
 
 #[test]

@@ -79,8 +79,8 @@ fn looks() -> Vec<Look> {
         needed("tags[commit]", |f, g| set_tag(f, TagRole::Commit, g)),
         needed("digest", |f, g| f.digest = g.into(Service::Registry)),
         needed("signatures", |f, g| f.signatures = g.into(Service::Registry)),
-        // The signature over the index covers what it lists; the stricter policy has tests of its own.
-        Look { absent_may_pass: true, unreachable_may_pass: true, ..needed("platforms", |f, g| f.platforms = g.into(Service::Registry)) },
+        // Absent is an image of one platform.
+        Look { absent_may_pass: true, ..needed("platforms", |f, g| f.platforms = g.into(Service::Registry)) },
         needed("signing_jobs[].job", |f, g| f.signing_jobs.iter_mut().for_each(|s| s.job = g.into(Service::Gitlab))),
         needed("signing_jobs[].pipeline", |f, g| f.signing_jobs.iter_mut().for_each(|s| s.pipeline = g.into(Service::Gitlab))),
         // An empty record is a record.
@@ -150,7 +150,7 @@ fn an_outage_stops_exactly_the_checks_that_need_the_look() {
         ("tags[commit]", &[CommitTag]),
         ("digest", &[VersionTag, CommitTag, DigestFile, Signature, Commit, BuiltOnce]),
         ("signatures", &[Signature, Commit]),
-        ("platforms", &[]),
+        ("platforms", &[Platforms]),
         ("signing_jobs[].job", &[]),
         ("signing_jobs[].pipeline", &[]),
         ("history", &[BuiltOnce]),
@@ -173,7 +173,7 @@ fn an_outage_stops_exactly_the_checks_that_need_the_look() {
         ("tags[commit]", &[CommitTag]),
         ("digest", &[VersionTag, CommitTag, DigestFile, Signature, Identity, Commit, BuiltOnce]),
         ("signatures", &[Signature, Identity, Commit]),
-        ("platforms", &[]),
+        ("platforms", &[Platforms]),
         ("signing_jobs[].job", &[Signature, Identity, Commit]),
         ("signing_jobs[].pipeline", &[Signature, Identity, Commit]),
         ("history", &[BuiltOnce]),
@@ -206,8 +206,12 @@ fn a_commit_tag_out_of_reach_ties_nothing_and_denies_nothing() {
         f.question.image.digest_file = None;
         set_tag(f, TagRole::Commit, Gone::Unreachable);
     });
-    let verdict = could_not(&facts, "CS-UNAVAILABLE", &[Check::CommitTag, Check::Commit]);
+    let content = Policy { built_by: crate::verdict::BuiltBy::CommitTag, ..good_policy() };
+    let verdict = check_under(&content, &facts, Outcome::CouldNotCheck, "CS-UNAVAILABLE", &[Check::CommitTag, Check::Commit]);
     assert_eq!(said(&verdict, Check::Commit).0, CheckOutcome::CouldNotCheck);
+    // Where it is not enough, its answer changes nothing.
+    let verdict = could_not(&facts, "CS-UNAVAILABLE", &[Check::CommitTag, Check::Commit]);
+    assert_eq!(said(&verdict, Check::Commit).0, CheckOutcome::Blocked);
 }
 
 /// A look at tags that could not be made because the commit is unknown is the outage's, not the registry's.

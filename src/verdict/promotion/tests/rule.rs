@@ -7,7 +7,7 @@ use crate::model::signer::{KeyWindow, SignerKind, SignerName, TrustedSigner};
 use crate::model::{Digest, EnvironmentName};
 use crate::verdict::promotion::rule_digest;
 use crate::verdict::testing::{at, good_facts, strict_policy};
-use crate::verdict::{Demand, Platforms, Policy, TrustedRunner};
+use crate::verdict::{BuiltBy, Demand, Platforms, Policy, TrustedRunner};
 
 type Rule = (Policy, WatchedProject, Environment);
 
@@ -60,6 +60,7 @@ fn each_field_of_the_policy_counts() {
         runners: _,
         require_log: _,
         platforms: _,
+        built_by: _,
     } = rule().0;
     all_differ(&[
         |rule| rule.0.sources = vec!["push".into()],
@@ -75,6 +76,7 @@ fn each_field_of_the_policy_counts() {
         |rule| rule.0.runners = Some(vec![TrustedRunner::Description("#2".into())]),
         |rule| rule.0.require_log = true,
         |rule| rule.0.platforms = Platforms::AllSigned,
+        |rule| rule.0.built_by = BuiltBy::CommitTag,
     ]);
 }
 
