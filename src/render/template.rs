@@ -147,6 +147,7 @@ pub(super) const TEMPLATES: &[(&str, &str)] = templates![
     "problem/CS-SOURCE",
     "problem/CS-STEP",
     "problem/CS-TAG-MISSING",
+    "problem/CS-TAG-MISSING.image",
     "problem/CS-TAG-MOVED",
     "problem/CS-TAG-OTHER",
     "problem/CS-TAG-SPLIT",

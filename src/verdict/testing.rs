@@ -127,6 +127,7 @@ pub fn good_facts() -> Facts {
             TagLook { role: TagRole::Commit, name: "a1b2c3d4".into(), digest: Looked::Found(digest) },
         ],
         digest: Looked::Found(digest),
+        image: Looked::Found(()),
         signatures: Looked::Found(vec![signature(SignatureState::Verified(SignedBy::Key(SignerName(KEY.into()))))]),
         platforms: Looked::Absent,
         trust_root: Some(Digest::of(b"a trust root")),

@@ -55,6 +55,7 @@ fn looks() -> Vec<Look> {
         digest_file: _,
         tags: _,
         digest: _,
+        image: _,
         signatures: _,
         platforms: _,
         trust_root: _,
@@ -78,6 +79,7 @@ fn looks() -> Vec<Look> {
         needed("tags[version]", |f, g| set_tag(f, TagRole::Version, g)),
         needed("tags[commit]", |f, g| set_tag(f, TagRole::Commit, g)),
         needed("digest", |f, g| f.digest = g.into(Service::Registry)),
+        needed("image", |f, g| f.image = g.into(Service::Registry)),
         needed("signatures", |f, g| f.signatures = g.into(Service::Registry)),
         // The signature over the index covers what it lists; the stricter policy has tests of its own.
         Look { absent_may_pass: true, unreachable_may_pass: true, ..needed("platforms", |f, g| f.platforms = g.into(Service::Registry)) },
