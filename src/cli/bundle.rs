@@ -119,6 +119,7 @@ fn judge(arguments: &Verify, bundle: &[u8], file: File<'_>, root: &TrustRoot) ->
         Ok(Verified::Key(logged)) => Ok((SignatureState::Verified(SignedBy::Key(name)), logged)),
         Ok(Verified::Identity(identity)) => {
             let logged = crate::facts::sigstore::Logged {
+                unread: false,
                 logged: true,
                 signed_at: identity.signed_at,
                 latest: identity.signed_at,

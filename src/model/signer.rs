@@ -70,6 +70,9 @@ impl KeyWindow {
 pub struct Proven {
     /// Whether a log of the trust root holds the signature.
     pub logged: bool,
+    /// Whether a log entry or a timestamp is there that could not be checked.
+    #[serde(default)]
+    pub unread: bool,
     /// The earliest and the latest proven time. All of them must lie in the key's window (SR-13).
     pub times: Option<(Timestamp, Timestamp)>,
 }

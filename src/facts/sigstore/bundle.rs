@@ -117,7 +117,12 @@ fn by_key(
     let invalid = |reason| SignatureState::Invalid { claims: Some(name.clone()), reason };
     match proof::around_key(bundle, artifact, key, trust.root.as_ref(), log) {
         Ok(logged) if logged.logged || !trust.require_log_for_keys => Ok((SignedBy::Key(name.clone()), logged)),
+        Ok(logged) if logged.unread => Err(SignatureState::Unreadable { reason: proof::UNREAD.into() }),
         Ok(_) => Err(invalid("no log of the trust root holds it, and a log entry is demanded".into())),
+        // Proofs that cannot be checked here prove nothing; the key is enough where no log entry is demanded.
+        Err(Fail::Unreadable(_)) if !trust.require_log_for_keys => {
+            Ok((SignedBy::Key(name.clone()), Logged { unread: true, ..Logged::default() }))
+        }
         Err(Fail::Unreadable(reason)) => Err(SignatureState::Unreadable { reason }),
         Err(Fail::Invalid(reason) | Fail::NotOurs(reason)) => Err(invalid(reason)),
     }
@@ -144,7 +149,7 @@ pub(super) fn by_certificate(
     match proof::keyless(bundle, artifact, root, log) {
         Ok(signer) => {
             let (signed_at, log_index) = (signer.identity.signed_at, signer.identity.log_index);
-            let logged = Logged { logged: true, signed_at, latest: Some(signer.latest), log_index };
+            let logged = Logged { logged: true, unread: false, signed_at, latest: Some(signer.latest), log_index };
             Ok((SignedBy::Keyless(Box::new(signer.identity)), logged))
         }
         Err(Fail::NotOurs(hint)) => Err(SignatureState::NotOurs { hint: Some(hint) }),

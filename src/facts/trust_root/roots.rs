@@ -152,7 +152,7 @@ impl Kept {
 }
 
 /// `9 days`, `5 hours`, `12 minutes`.
-fn in_words(age: jiff::SignedDuration) -> String {
+pub(super) fn in_words(age: jiff::SignedDuration) -> String {
     let minutes = age.as_mins().max(0);
     let (count, unit) = match minutes {
         0..120 => (minutes, "minute"),

@@ -13,7 +13,7 @@
 
 use crate::model::Timestamp;
 use crate::model::signer::{Signature, TrustedSigner};
-use crate::verdict::{Facts, KeyFault, Looked, Policy, Why};
+use crate::verdict::{Facts, KeyFault, Looked, Policy, Service, Why, WhyKind};
 
 /// What a key's verified signature is worth.
 pub enum Standing {
@@ -42,6 +42,7 @@ pub fn weigh(signature: &Signature, signer: &TrustedSigner, facts: &Facts, polic
         match (times, passed_before(since, facts)) {
             (None, Looked::Found(())) => {}
             (None, Looked::Unreachable(why)) => return Standing::CouldNot(why),
+            (None, Looked::Absent) if signature.proven.unread => return Standing::CouldNot(unread()),
             (None, Looked::Absent) | (Some(_), _) => {
                 let pipeline = facts.pipeline.found().map(|pipeline| pipeline.id);
                 return Standing::Refused(KeyFault::Retired { since, pipeline });
@@ -49,9 +50,17 @@ pub fn weigh(signature: &Signature, signer: &TrustedSigner, facts: &Facts, polic
         }
     }
     if (signer.require_log || policy.require_log) && !signature.proven.logged {
+        if signature.proven.unread {
+            return Standing::CouldNot(unread());
+        }
         return Standing::Refused(KeyFault::Unlogged);
     }
     Standing::Counts
+}
+
+/// A log entry or a timestamp is there, and nobody could check it: no word for the signature, and none against it.
+fn unread() -> Why {
+    Why::new(Service::Registry, WhyKind::Unreadable, "the log entry or the timestamp of a key's signature cannot be checked here")
 }
 
 /// Whether the signature was certainly made before a moment: by every proven time, or because that moment has not come.

@@ -17,7 +17,7 @@ fn facts(window: KeyWindow, times: Option<(&str, &str)>) -> Facts {
 }
 
 fn proven(times: Option<(&str, &str)>) -> Proven {
-    Proven { logged: times.is_some(), times: times.map(|(earliest, latest)| (at(earliest), at(latest))) }
+    Proven { logged: times.is_some(), unread: false, times: times.map(|(earliest, latest)| (at(earliest), at(latest))) }
 }
 
 fn by(name: &str, times: Option<(&str, &str)>) -> Signature {
