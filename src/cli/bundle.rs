@@ -82,7 +82,9 @@ fn verify(arguments: &Verify) -> Result<Exit, String> {
         what: What::Signature { repository: None, annotations: Default::default() },
         state,
         logged: logged.logged,
+        unread: logged.unread,
         signed_at: logged.signed_at,
+        latest: logged.latest,
         log_index: logged.log_index,
     };
     let demand = Demand {

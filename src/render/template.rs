@@ -47,6 +47,7 @@ pub(super) const TEMPLATES: &[(&str, &str)] = templates![
     "inspect/root-file",
     "inspect/root-snapshot",
     "inspect/says-no",
+    "inspect/unlogged",
     "inspect/unreadable",
     "inspect/unsigned",
     "inspect/use-file",
