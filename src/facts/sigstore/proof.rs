@@ -4,9 +4,9 @@ use sigstore_types::{Artifact, Bundle, KindVersion, MediaType, SignatureContent,
 use sigstore_verify::{CertificateError, Error, PublicKeyVerificationPolicy, TimestampError, VerificationPolicy, VerificationResult};
 
 use super::certificate::{Leaf, San};
-use super::{intoto, parts};
 use super::json::short;
 use super::key::PublicKey;
+use super::{intoto, parts};
 use crate::facts::trust_root::{Kind, TrustRoot};
 use crate::model::Timestamp;
 use crate::model::signer::{KeylessIdentity, Proven};
@@ -127,6 +127,10 @@ pub(super) fn around_key(
     let material = &mut known.verification_material;
     material.tlog_entries.retain(|entry| root.knows_log(&entry.log_id.key_id));
     material.timestamp_verification_data.rfc3161_timestamps.retain(|stamp| root.knows_signer_of(&stamp.signed_timestamp));
+    // The crate lets a bundle that calls itself older pass without.
+    if proof == LogProof::Inclusion && material.tlog_entries.iter().any(|entry| entry.inclusion_proof.is_none()) {
+        return Err(Fail::Invalid("a log entry has no inclusion proof".into()));
+    }
     is_in_a_logs_time(&material.tlog_entries, root)?;
     if !is_checked_whole(bundle, key) {
         return parts::around_key(&known, &artifact, key, root, proof);

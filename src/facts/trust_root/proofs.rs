@@ -75,19 +75,21 @@ impl TrustRoot {
         signer_of(token.as_bytes()).is_none_or(|signer| leaves.any(|leaf| is(&signer, &leaf)))
     }
 
-    /// What to say where this root names no authority of a kind that was valid at a time, as one does that was not renewed; `None` where
-    /// it names one: then what does not verify is wrong.
+    /// What to say of a time after that of every authority of a kind that this root names, as one does that was not renewed; `None` where
+    /// the time of one goes on: then what does not verify is wrong.
     pub(in crate::facts) fn is_too_old_for(&self, kind: Kind, time: Timestamp) -> Option<String> {
         let (what, windows): (_, Vec<Option<TimeRange>>) = match kind {
             Kind::Certificates => ("certificate authority", self.root.certificate_authorities.iter().map(|a| a.valid_for).collect()),
             Kind::Logs => ("transparency log", self.root.tlogs.iter().map(|log| log.public_key.valid_for).collect()),
             Kind::Timestamps => ("timestamp authority", self.root.timestamp_authorities.iter().map(|a| a.valid_for).collect()),
         };
-        if windows.is_empty() || windows.iter().any(|window| window.is_none_or(|window| window.contains(time))) {
+        // A time before they began was never theirs to prove, whatever the age of the file.
+        let ended = |window: &Option<TimeRange>| window.and_then(|window| window.end).is_some_and(|end| end < time);
+        if windows.is_empty() || !windows.iter().all(ended) {
             return None;
         }
         let age = self.newest().map(|newest| format!("; its newest key is {} old", in_words(Timestamp::now().duration_since(newest))));
-        Some(format!("the trust root names no {what} that was valid at {time}{}", age.unwrap_or_default()))
+        Some(format!("the trust root names no {what} whose time had not ended at {time}{}", age.unwrap_or_default()))
     }
 }
 
