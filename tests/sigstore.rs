@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // a test ends where a value is missing
 
+#[path = "sigstore/curves.rs"]
+mod curves;
 #[path = "sigstore/entries.rs"]
 mod entries;
 #[path = "sigstore/stamps.rs"]
@@ -357,7 +359,6 @@ fn a_bundle_is_read_strictly() {
     let text = String::from_utf8(good.clone()).unwrap();
     let check = |bytes: &[u8], word: &str| is_unreadable(&world.bundle(bytes), word);
     check(text.replacen("\"dsseEnvelope\"", "\"dsseEnvelope\":{},\"dsseEnvelope\"", 1).as_bytes(), "stands twice");
-    check(&changed(&good, |b| b["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=0.1".into()), "only v0.3");
     check(&changed(&good, |b| drop(b.as_object_mut().unwrap().remove("mediaType"))), "no mediaType");
     check(&changed(&good, |b| b["dsseEnvelope"]["payloadType"] = "text/plain".into()), "not an in-toto statement");
     check(
@@ -372,6 +373,69 @@ fn a_bundle_is_read_strictly() {
     check(&vec![b' '; (8 << 20) + 1], "larger");
 }
 
+/// Older versions do not ask for the proof; here each log entry must have it, whatever a bundle calls itself.
+#[test]
+fn bundles_of_older_versions_count_with_an_inclusion_proof_only() {
+    let world = World::new();
+    let statement = sign_statement(&world.image);
+    let by_key = world.authority.attest_with_key_logged(&world.ours, &statement, world.then).unwrap();
+    for version in ["0.1", "0.2"] {
+        let older = |b: &mut Value| b["mediaType"] = format!("application/vnd.dev.sigstore.bundle+json;version={version}").into();
+        let stripped = |b: &mut Value| {
+            older(b);
+            let entry = b.pointer_mut("/verificationMaterial/tlogEntries/0").unwrap();
+            entry.as_object_mut().unwrap().remove("inclusionProof");
+        };
+        let keyless = world.keyless(|_| ());
+        assert_eq!(identity(&world.bundle(&changed(&keyless, older))).signed_at, Some(world.then));
+        is_invalid(&world.bundle(&changed(&keyless, stripped)), "pipeline", "no inclusion proof");
+        let judged = bundle(&changed(&by_key, older), &world.image, &world.log_demanded());
+        assert_eq!((judged.state, judged.logged.logged), (by_our_key(), true));
+        is_invalid(&world.bundle(&changed(&by_key, stripped)), "release-key", "no inclusion proof");
+        let unlogged = world.authority.sign_bundle_with_key(&world.ours, &world.image).unwrap();
+        assert_eq!(world.bundle(&changed(&unlogged, older)).state, by_our_key());
+    }
+}
+
+/// A pinned root is never renewed by itself: once its authorities' time is over, what they sign is not wrong for it.
+#[test]
+fn a_trust_root_whose_authorities_time_is_over_could_not_check() {
+    let world = World::new();
+    let ended = ago(3600).to_string();
+    let under = |change: &dyn Fn(&mut Value)| {
+        let mut root = world.authority.trusted_root();
+        change(&mut root);
+        let root = TrustRoot::parse(root.to_string().as_bytes()).unwrap();
+        Trust::new(&world.signers(), Some(root), true).unwrap()
+    };
+    let end_all = |root: &mut Value, kind: &str, window: &str| {
+        root[kind].as_array_mut().unwrap().iter_mut().for_each(|one| one.pointer_mut(window).unwrap()["end"] = json!(ended));
+    };
+    let no_ca = |root: &mut Value| end_all(root, "certificateAuthorities", "/validFor");
+    let no_log = |root: &mut Value| end_all(root, "tlogs", "/publicKey/validFor");
+    let keyless = world.keyless(|_| ());
+    for (change, word) in
+        [(&no_ca as &dyn Fn(&mut Value), "no certificate authority whose time had not ended at"), (&no_log, "no transparency log whose")]
+    {
+        let judged = bundle(&keyless, &world.image, &under(change));
+        is_unreadable(&judged, word);
+        is_unreadable(&judged, "its newest key is 24 hours old");
+    }
+    let logged = world.authority.sign_legacy_logged(&world.ours, &world.image, world.then).unwrap();
+    is_unreadable(&world.legacy(&logged, &under(&no_log)), "no transparency log whose");
+    // What was signed before is as good as ever.
+    let before = Session { certified_at: ago(7200), logged_at: ago(7200), ..Session::at(&Claims::default(), ago(7200)) };
+    let old = world.authority.attest_keyless(&sign_statement(&world.image), &before).unwrap();
+    assert_eq!(identity(&bundle(&old, &world.image, &under(&no_ca))).signed_at, Some(ago(7200)));
+    // Beside an authority whose time is not over, one whose time is was ended on purpose.
+    let other = Authority::new(Timestamp::now()).unwrap().trusted_root()["certificateAuthorities"][0].clone();
+    let replaced = |root: &mut Value| {
+        no_ca(root);
+        root["certificateAuthorities"].as_array_mut().unwrap().push(other.clone());
+    };
+    assert!(matches!(bundle(&keyless, &world.image, &under(&replaced)).state, SignatureState::Invalid { .. }));
+}
+
 #[test]
 fn a_keyless_bundle_verifies_and_tells_every_claim() {
     let world = World::new();
@@ -384,13 +448,15 @@ fn a_keyless_bundle_verifies_and_tells_every_claim() {
         san_uri: Some(config.into()),
         san_email: None,
         build_signer_uri: Some(config.into()),
+        build_signer_digest: Some(job.sha.clone()),
         runner_environment: Some("self-hosted".into()),
         source_repository_uri: Some("https://gitlab.sandbox.test/shop/api".into()),
-        source_repository_digest: Some(job.sha),
+        source_repository_digest: Some(job.sha.clone()),
         source_repository_ref: Some(job.git_ref),
         source_repository_identifier: Some("42".into()),
         source_repository_owner_identifier: Some("7".into()),
         build_config_uri: Some(config.into()),
+        build_config_digest: Some(job.sha),
         build_trigger: Some("push".into()),
         run_invocation_uri: Some("https://gitlab.sandbox.test/shop/api/-/jobs/21".into()),
         signed_at: Some(world.then),

@@ -54,8 +54,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sled", &["src/store/sled"]),
     ("clap", &["src/cli"]),
     ("toml", &["src/config"]),
-    ("cms", &["src/sandbox/authority"]),
-    ("x509_tsp", &["src/sandbox/authority"]),
+    ("cms", &["src/facts/trust_root", "src/sandbox/authority"]),
+    ("x509_tsp", &["src/facts/trust_root", "src/sandbox/authority"]),
+    ("sigstore_merkle", &["src/facts/trust_root"]),
     ("rcgen", &["src/sandbox/authority"]),
 ];
 

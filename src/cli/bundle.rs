@@ -82,7 +82,9 @@ fn verify(arguments: &Verify) -> Result<Exit, String> {
         what: What::Signature { repository: None, annotations: Default::default() },
         state,
         logged: logged.logged,
+        unread: logged.unread,
         signed_at: logged.signed_at,
+        latest: logged.latest,
         log_index: logged.log_index,
     };
     let demand = Demand {
@@ -119,6 +121,7 @@ fn judge(arguments: &Verify, bundle: &[u8], file: File<'_>, root: &TrustRoot) ->
         Ok(Verified::Key(logged)) => Ok((SignatureState::Verified(SignedBy::Key(name)), logged)),
         Ok(Verified::Identity(identity)) => {
             let logged = crate::facts::sigstore::Logged {
+                unread: false,
                 logged: true,
                 signed_at: identity.signed_at,
                 latest: identity.signed_at,

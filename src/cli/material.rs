@@ -96,7 +96,7 @@ impl Signers {
             let name = SignerName(file.path.display().to_string());
             let (pem, key) = public_key(&file.path)?;
             signers.trusted.push(TrustedSigner::new(name.clone(), SignerKind::Key { pem }));
-            signers.wanted.push(Wanted::Key { name, fingerprint: key.fingerprint(), window: file.window });
+            signers.wanted.push(Wanted::Key { name, fingerprint: key.fingerprint(), window: file.window, require_log: false });
         }
         if let Some((identity, issuer)) = identity.get()? {
             let kind = SignerKind::GitlabOidc { issuer: issuer.into() };

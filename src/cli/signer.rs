@@ -77,13 +77,27 @@ fn describe(configured: &ConfiguredSigner, config: &Config) -> String {
         },
         SignerKind::GitlabOidc { issuer } => format!("pipelines of {issuer}"),
     };
-    let name = &configured.signer.name;
+    let (name, validity) = (&configured.signer.name, validity(&configured.signer));
     let images = config.projects.iter().flat_map(|project| &project.watched.images);
     let signs: Vec<String> =
         images.filter(|image| image.signers.iter().any(|signer| signer.name == *name)).map(|image| image.repository.to_string()).collect();
     let owner = configured.signer.owner.as_deref().unwrap_or("not named");
     let signs = if signs.is_empty() { "nothing".into() } else { signs.join(", ") };
-    format!("{name}\n  is      {kind}\n  owner   {owner}\n  signs   {signs}")
+    format!("{name}\n  is      {kind}\n  owner   {owner}\n  valid   {validity}\n  signs   {signs}")
+}
+
+/// When a signer's signatures count.
+fn validity(signer: &TrustedSigner) -> String {
+    let KeyWindow { not_before, not_after, retired, revoked } = signer.window;
+    let moment = |word: &str, at: Option<Timestamp>| at.map(|at| format!("{word} {at}"));
+    let log = match &signer.kind {
+        // Certificates have windows of their own.
+        SignerKind::GitlabOidc { .. } => return "as each certificate says, and only if a log holds the signature".into(),
+        SignerKind::Key { .. } => signer.require_log.then(|| "only if a log holds the signature".to_owned()),
+    };
+    let bounds = [moment("from", not_before), moment("up to", not_after), moment("retired at", retired), moment("revoked as of", revoked)];
+    let always = bounds.iter().all(Option::is_none).then(|| "at any time".to_owned());
+    always.into_iter().chain(bounds.into_iter().flatten()).chain(log).collect::<Vec<_>>().join(", ")
 }
 
 /// What the configuration says of an image.
@@ -103,7 +117,11 @@ async fn test(file: &std::path::Path, image: &ImageReference, format: Format) ->
     let root = tested.root.as_ref().map(TrustRoot::digest);
     let seen = pieces_of(&registry, image, &trust).await;
     let (digest, inspection) = match seen {
-        Ok((pinned, pieces)) => (Some(pinned.digest), by_pipeline(inspect(pieces, &tested.demand, root, Timestamp::now()), &tested)),
+        Ok((pinned, mut pieces)) => {
+            // Without a trust root at hand nobody can say whether a log holds anything.
+            pieces.iter_mut().for_each(|piece| piece.unread |= tested.root.is_none());
+            (Some(pinned.digest), by_pipeline(inspect(pieces, &tested.demand, root, Timestamp::now()), &tested))
+        }
         Err(refusal) => (None, not_seen(refusal, &tested.demand, root, Timestamp::now())),
     };
     let (asked, repository) = (image.to_string(), image.repository.to_string());
@@ -119,9 +137,9 @@ async fn test(file: &std::path::Path, image: &ImageReference, format: Format) ->
 fn tested(config: &Config, image: &ImageReference) -> Result<Tested, String> {
     let watched = config.projects.iter().find_map(|project| {
         let watched = project.watched.images.iter().find(|watched| watched.repository == image.repository)?;
-        Some((&project.watched.instance, watched))
+        Some((&project.watched.instance, watched, project.policy.require_log))
     });
-    let (instance, watched) = watched.ok_or_else(|| {
+    let (instance, watched, log_for_all) = watched.ok_or_else(|| {
         format!(
             "{} is no image of a project in this configuration.\nNext: correct the image, or look at it with countersign inspect.",
             image.repository
@@ -139,14 +157,19 @@ fn tested(config: &Config, image: &ImageReference) -> Result<Tested, String> {
         root.as_ref().map(|(root, file)| InspectedRoot { file: Some(file.clone()), digest: root.digest(), newest: root.newest() });
     let wanted = |signer: &TrustedSigner| match &signer.kind {
         SignerKind::Key { pem } => PublicKey::from_pem(pem)
-            .map(|key| Wanted::Key { name: signer.name.clone(), fingerprint: key.fingerprint(), window: window(&signer.window) })
+            .map(|key| Wanted::Key {
+                name: signer.name.clone(),
+                fingerprint: key.fingerprint(),
+                window: window(&signer.window),
+                require_log: signer.require_log,
+            })
             .map_err(|bad| bad.to_string()),
         // What the certificate must say is derived from GitLab, which is not asked here: this accepts nothing.
         SignerKind::GitlabOidc { issuer } => Ok(Wanted::Identity { identity: String::new(), issuer: issuer.clone() }),
     };
     let signers = watched.signers.iter().map(wanted).collect::<Result<Vec<_>, _>>()?;
     let demand =
-        Demand { signers, require: vec![Require::Signature], annotations: Default::default(), repository: None, require_log: false };
+        Demand { signers, require: vec![Require::Signature], annotations: Default::default(), repository: None, require_log: log_for_all };
     // Two configured names may stand for one key; the image's own goes first.
     let mut all: Vec<TrustedSigner> = watched.signers.clone();
     for other in config.signers.iter().map(|configured| &configured.signer) {
@@ -208,5 +231,40 @@ fn by_pipeline(inspection: Inspection, tested: &Tested) -> Inspection {
 
 /// A key's window as an inspection knows it: retirement ends it, and revocation does too.
 fn window(of: &KeyWindow) -> Window {
-    Window { not_before: of.not_before, not_after: [of.end(), of.revoked].into_iter().flatten().min() }
+    // The moment itself is past the end for a verdict, and is the last one of an inspection's window: one nanosecond makes them alike.
+    let last = [of.end(), of.revoked].into_iter().flatten().min();
+    let last = last.map(|end| end.checked_sub(jiff::SignedDuration::from_nanos(1)).unwrap_or(end));
+    Window { not_before: of.not_before, not_after: last }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(time: &str) -> Timestamp {
+        format!("2026-05-04T{time}Z").parse().unwrap()
+    }
+
+    #[test]
+    fn the_very_moment_of_retirement_or_revocation_is_past_the_end() {
+        let last = |change: fn(&mut KeyWindow)| {
+            let mut of = KeyWindow::default();
+            change(&mut of);
+            window(&of).not_after.unwrap()
+        };
+        for last in [last(|w| w.retired = Some(at("12:00:00"))), last(|w| w.revoked = Some(at("12:00:00")))] {
+            assert!(last < at("12:00:00") && last > at("11:59:59"), "{last}");
+        }
+        assert_eq!(last(|w| w.not_after = Some(at("12:00:00"))), at("12:00:00"), "the end of a window belongs to it");
+    }
+
+    #[test]
+    fn the_validity_of_a_signer_is_told_whole() {
+        let mut signer = TrustedSigner::new(SignerName("k".into()), SignerKind::Key { pem: String::new() });
+        assert_eq!(validity(&signer), "at any time");
+        signer.require_log = true;
+        signer.window = KeyWindow { not_before: Some(at("10:00:00")), not_after: None, retired: Some(at("12:00:00")), revoked: None };
+        let told = "from 2026-05-04T10:00:00Z, retired at 2026-05-04T12:00:00Z, only if a log holds the signature";
+        assert_eq!(validity(&signer), told);
+    }
 }

@@ -63,6 +63,7 @@ fn nothing_yet(question: &Question, as_of: jiff::Timestamp) -> Facts {
         digest_file: Looked::Absent,
         tags: vec![],
         digest: Looked::Absent,
+        image: Looked::Absent,
         signatures: Looked::Absent,
         platforms: Looked::Absent,
         trust_root: None,
@@ -87,6 +88,7 @@ fn unreachable(mut facts: Facts, why: &Why) -> Facts {
     facts.ref_protected = Looked::Unreachable(why());
     facts.jobs = Looked::Unreachable(why());
     facts.digest_file = Looked::Unreachable(why());
+    facts.image = Looked::Unreachable(why());
     facts.signatures = Looked::Unreachable(why());
     facts.platforms = Looked::Unreachable(why());
     facts.history = Looked::Unreachable(why());

@@ -25,7 +25,9 @@ pub fn pieces(evidence: &Evidence, image: &PinnedImage, trust: &Trust) -> Vec<Pi
             what: what(content, item.content.shape()),
             state,
             logged: logged.logged,
+            unread: logged.unread,
             signed_at: logged.signed_at,
+            latest: logged.latest,
             log_index: logged.log_index,
         }
     };

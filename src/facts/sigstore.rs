@@ -12,6 +12,7 @@ mod dsse;
 mod intoto;
 pub(in crate::facts) mod json;
 mod key;
+mod parts;
 mod proof;
 mod simple;
 mod statement;

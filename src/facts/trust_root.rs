@@ -1,5 +1,6 @@
 //! Trust roots: whom we believe.
 
+mod proofs;
 mod restate;
 mod roots;
 pub mod tuf;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use sigstore_trust_root::{SIGSTORE_PRODUCTION_TRUSTED_ROOT, TrustedRoot};
-use sigstore_types::{DerCertificate, LogKeyId, Sha256Hash, SignatureBytes, TransparencyLogEntry};
+use sigstore_types::{DerCertificate, LogKeyId};
 use sigstore_verify::Verifier;
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
@@ -20,6 +21,7 @@ use self::restate::Restating;
 use super::sigstore::json;
 use crate::model::{Digest, Timestamp};
 
+pub(in crate::facts) use proofs::Kind;
 pub use roots::{Roots, Standing};
 
 /// Where a trust root comes from.
@@ -59,7 +61,6 @@ pub struct TrustRoot {
     restating: Arc<OnceLock<Result<Restating, String>>>,
     digest: Digest,
     logs: HashSet<Vec<u8>>,
-    has_timestamp_authority: bool,
     /// The subject names of the certificate authorities, as DER.
     authorities: HashSet<Vec<u8>>,
     newest: Option<Timestamp>,
@@ -113,7 +114,6 @@ impl TrustRoot {
             verifier: Arc::new(verifier),
             digest: Digest::of(bytes),
             logs: root.tlogs.iter().map(|log| log.log_id.key_id.as_bytes().to_vec()).collect(),
-            has_timestamp_authority: !root.timestamp_authorities.is_empty(),
             newest: newest(&root),
             authorities: authorities.ok_or_else(|| NotATrustRoot::Material("a certificate cannot be read".into()))?,
             root: Arc::new(root),
@@ -146,16 +146,6 @@ impl TrustRoot {
         &self.verifier
     }
 
-    /// Verifies a Rekor v1 log's promise (SET) over an entry of any kind, by a key of this root that was valid at the entry's time.
-    pub(in crate::facts) fn promised(&self, entry: &TransparencyLogEntry) -> Result<(), String> {
-        let promise = entry.inclusion_promise.as_ref().ok_or("it has none")?;
-        let time = entry.integrated_time.ok_or("the entry has no time")?;
-        let id = Sha256Hash::try_from(entry.log_id.key_id.as_bytes()).map_err(json::short)?;
-        let signature = SignatureBytes::new(promise.signed_entry_timestamp.as_bytes().to_vec());
-        let keys = self.root.rekor_keys().map_err(json::short)?;
-        keys.verify_with_key_id_at(&id, time, restate::promised(entry)?, &signature).map_err(json::short)
-    }
-
     /// For entries that [`TrustRoot::promised`] has proven, and that the verifier cannot read.
     pub(in crate::facts) fn restating(&self) -> Result<&Restating, String> {
         self.restating.get_or_init(|| Restating::new(&self.root)).as_ref().map_err(Clone::clone)
@@ -163,10 +153,6 @@ impl TrustRoot {
 
     pub(in crate::facts) fn knows_log(&self, id: &LogKeyId) -> bool {
         self.logs.contains(id.as_bytes())
-    }
-
-    pub(in crate::facts) fn has_timestamp_authority(&self) -> bool {
-        self.has_timestamp_authority
     }
 
     /// Whether the certificate says that one of our authorities issued it. A claim: only the verifier proves it.
@@ -202,7 +188,7 @@ mod tests {
     fn the_public_good_snapshot_loads_and_has_the_digest_of_its_bytes() {
         let root = TrustRoot::public_good_snapshot().unwrap();
         assert_eq!(root.digest(), Digest::of(SIGSTORE_PRODUCTION_TRUSTED_ROOT.as_bytes()));
-        assert!(root.has_timestamp_authority());
+        assert!(!root.root.timestamp_authorities.is_empty());
         assert!(root.newest().unwrap() >= "2025-09-23T00:00:00Z".parse().unwrap());
     }
 

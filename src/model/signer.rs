@@ -70,6 +70,9 @@ impl KeyWindow {
 pub struct Proven {
     /// Whether a log of the trust root holds the signature.
     pub logged: bool,
+    /// Whether a log entry or a timestamp is there that could not be checked.
+    #[serde(default)]
+    pub unread: bool,
     /// The earliest and the latest proven time. All of them must lie in the key's window (SR-13).
     pub times: Option<(Timestamp, Timestamp)>,
 }
@@ -167,6 +170,9 @@ pub struct KeylessIdentity {
     pub san_email: Option<String>,
     /// `.1.9`: the CI configuration that ran, with its ref.
     pub build_signer_uri: Option<String>,
+    /// `.1.10`: the commit of that configuration. GitLab takes it from the pipeline.
+    #[serde(default)]
+    pub build_signer_digest: Option<String>,
     /// `.1.11`
     pub runner_environment: Option<String>,
     /// `.1.12`
@@ -181,6 +187,9 @@ pub struct KeylessIdentity {
     pub source_repository_owner_identifier: Option<String>,
     /// `.1.18`
     pub build_config_uri: Option<String>,
+    /// `.1.19`: the same commit again.
+    #[serde(default)]
+    pub build_config_digest: Option<String>,
     /// `.1.20`: GitLab's pipeline source.
     pub build_trigger: Option<String>,
     /// `.1.21`: the job's address.

@@ -17,6 +17,8 @@ pub(crate) struct Listing {
     pub manifests: Vec<Digest>,
     /// Entries whose digest is not sha256: they can be neither fetched nor checked.
     pub odd: usize,
+    /// Why it is not known whether there is a list: no registry answers like that.
+    pub unclear: Option<String>,
 }
 
 impl Listing {
@@ -41,10 +43,22 @@ pub(crate) enum Fallback {
     Unreadable(Digest, String),
 }
 
-/// One page of the API. Lenient where registries differ: an empty list may be `null`.
+/// One page of the API. Lenient where registries differ: an empty list may be `null`, and the media type may stand in the header alone.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Page {
+    schema_version: Option<u64>,
+    media_type: Option<String>,
     manifests: Option<Vec<Entry>>,
+}
+
+impl Page {
+    /// Whether this is an index of manifests, and not some other service's JSON: an empty list says that there is nothing.
+    fn is_index(&self, answer: &Answer) -> bool {
+        let kind = answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        self.schema_version == Some(2) || [kind, self.media_type.as_deref().unwrap_or_default()].contains(&OCI_IMAGE_INDEX_MEDIA_TYPE)
+    }
 }
 
 /// `artifactType` is not read: the lists of old clients have it wrong, so every entry is fetched.
@@ -72,13 +86,20 @@ pub(crate) async fn by_api(wire: &Wire, image: &PinnedImage) -> Result<Option<Li
             limit: limits::MANIFEST,
         };
         let answer = wire.send(ask).await?;
-        if pages == 1 && !serves_referrers(&answer)? {
-            return Ok(None);
+        if pages == 1 {
+            match served(&answer)? {
+                Served::Yes => {}
+                Served::No => return Ok(None),
+                Served::Unclear(reason) => return Ok(Some(Listing { unclear: Some(reason), ..Listing::default() })),
+            }
         }
         if answer.status != StatusCode::OK {
             return Err(unreadable(format!("page {pages} of the referrers: the registry answers {}", answer.status.as_u16())));
         }
         let page: Page = serde_json::from_slice(&answer.body).map_err(|e| unreadable(format!("the list of referrers: {}", brief(&e))))?;
+        if !page.is_index(&answer) {
+            return Err(unreadable("the list of referrers: it is JSON, but no index of manifests".into()));
+        }
         for entry in page.manifests.unwrap_or_default() {
             listing.add(&entry.digest)?;
         }
@@ -87,18 +108,25 @@ pub(crate) async fn by_api(wire: &Wire, image: &PinnedImage) -> Result<Option<Li
     Ok(Some(listing))
 }
 
-/// Whether the API is there. A registry without it answers 404 (distribution-spec), 400, 405, 406 or 501, or with its web page.
-/// This is no absence yet: the fallback tag is looked at in any case.
-fn serves_referrers(answer: &Answer) -> Result<bool, Why> {
+/// Whether the API is there.
+enum Served {
+    Yes,
+    No,
+    Unclear(String),
+}
+
+/// A registry without the API answers 404 (distribution-spec), 405, 406 or 501. This is no absence yet: the fallback tag is looked at in
+/// any case. A web page or 400 comes from registries without it as well, but also from whatever stands before one that has it: then
+/// what lies elsewhere may be enough, and nothing elsewhere is not "nothing there".
+fn served(answer: &Answer) -> Result<Served, Why> {
     answer.refusal()?;
-    let lacking = [
-        StatusCode::NOT_FOUND,
-        StatusCode::BAD_REQUEST,
-        StatusCode::METHOD_NOT_ALLOWED,
-        StatusCode::NOT_ACCEPTABLE,
-        StatusCode::NOT_IMPLEMENTED,
-    ];
-    Ok(!answer.is_html() && !lacking.contains(&answer.status))
+    let lacking = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_ACCEPTABLE, StatusCode::NOT_IMPLEMENTED];
+    Ok(match answer.status {
+        status if answer.is_html() => Served::Unclear(format!("the list of referrers: a web page, with status {}", status.as_u16())),
+        StatusCode::BAD_REQUEST => Served::Unclear("the list of referrers: the registry answers 400".into()),
+        status if lacking.contains(&status) => Served::No,
+        _ => Served::Yes,
+    })
 }
 
 /// The address of the next page, which must be this registry: the login goes along.

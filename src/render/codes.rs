@@ -147,8 +147,8 @@ pub const CODES: &[Code] = &[
     Code {
         code: "CS-TAG-MISSING",
         title: "the registry tag does not exist",
-        meaning: "The registry answered, and holds no tag of the name that the release should have.",
-        todo: "Let the release job push the tag, or correct the tag template in the configuration.",
+        meaning: "The registry answered, and holds no tag of the name that the release should have, or no image of the digest.",
+        todo: "Let the release job push the image and its tag, or correct the tag template in the configuration.",
     },
     Code {
         code: "CS-TAG-OTHER",

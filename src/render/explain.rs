@@ -65,6 +65,7 @@ fn title(problem: &Problem) -> &'static str {
             PipelineFault::OtherRun { .. } => "its provenance does not agree with GitLab's records",
         },
         Problem::Unavailable { why, .. } => unavailable_title(why),
+        Problem::ImageMissing { .. } => "the registry holds no such image",
         Problem::NoProvenance { .. } => "it carries no provenance",
         Problem::ProvOther { .. } => "somebody else signed its provenance",
         Problem::SigMissing { .. }
@@ -216,6 +217,10 @@ impl Case<'_> {
             }
             Problem::TagMissing { tag, repository } => {
                 sentence("problem/CS-TAG-MISSING", [("tag", name(tag)), ("repository", name(without_registry(repository)))])
+            }
+            Problem::ImageMissing { digest, repository } => {
+                let values = [("digest", Phrase::digest(digest)), ("repository", name(without_registry(repository)))];
+                sentence("problem/CS-TAG-MISSING.image", values)
             }
             Problem::TagSplit { version_tag, version, commit_tag, commit } => {
                 let (version, commit) = Phrase::digests(version, commit);

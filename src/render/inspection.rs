@@ -187,6 +187,7 @@ fn sentence(refusal: &Refusal, subject: &Subject<'_>) -> (&'static str, Values) 
             ("inspect/outside-window", vec![("key", name(key)), ("time", time(*at)), ("window", within(window))])
         }
         Refusal::Window { key, window, at: None } => ("inspect/window-unproven", vec![("key", name(key)), ("window", within(window))]),
+        Refusal::Unlogged { key } => ("inspect/unlogged", vec![("key", name(key))]),
         Refusal::Annotation { key, expected, found: Some(found) } => {
             let (expected, found) = Phrase::values(expected, found);
             ("inspect/annotation", vec![("key", name(key)), ("expected", expected), ("found", found)])

@@ -151,6 +151,8 @@ pub struct Facts {
     pub tags: Vec<TagLook>,
     /// The digest everything below is about: the one asked for, else the version tag's, else the digest file's.
     pub digest: Looked<Digest>,
+    /// Whether the registry holds an image with that digest.
+    pub image: Looked<()>,
     /// Every signature found beside that digest, with what cryptography says; `Found(vec![])` is written `Absent`.
     pub signatures: Looked<Vec<Signature>>,
     /// The platforms of the image, where that digest is an index; `Absent` for an image of one platform.

@@ -27,8 +27,12 @@ pub struct Piece {
     pub state: SignatureState,
     /// Whether a log of the trust root holds it.
     pub logged: bool,
+    /// Whether a log entry or a timestamp is there that could not be checked.
+    pub unread: bool,
     /// The earliest time that a log or timestamp authority proves.
     pub signed_at: Option<Timestamp>,
+    /// The latest one. Every proven time must lie in a key's window (SR-13).
+    pub latest: Option<Timestamp>,
     /// The log entry, where something signed covers its number.
     pub log_index: Option<u64>,
 }
@@ -73,12 +77,11 @@ pub enum Wanted {
         name: SignerName,
         fingerprint: Digest,
         window: Window,
+        /// Whether a log must hold what this key signed, whatever is demanded of the others.
+        require_log: bool,
     },
     /// The certificate's one Subject Alternative Name and its OIDC issuer, whole values (SR-14).
-    Identity {
-        identity: String,
-        issuer: String,
-    },
+    Identity { identity: String, issuer: String },
 }
 
 /// When a key's signatures count, both ends included.
@@ -113,11 +116,15 @@ pub enum Refusal {
         signer: Option<String>,
         reason: String,
     },
-    /// Signed with a key outside its window; `at` is the proven time.
+    /// Signed with a key outside its window; `at` is the proven time that lies outside.
     Window {
         key: String,
         window: Window,
         at: Option<Timestamp>,
+    },
+    /// No trusted log holds a key's signature, and one must.
+    Unlogged {
+        key: String,
     },
     /// It verifies, and does not say what was demanded.
     Annotation {
@@ -264,6 +271,7 @@ impl Refusal {
             Self::Missing(Require::Provenance | Require::Type(_)) | Self::SaysNo { .. } => "CS-PROV-MISSING",
             Self::Invalid { .. } => "CS-SIG-INVALID",
             Self::Window { .. } => "CS-KEY-RETIRED",
+            Self::Unlogged { .. } => "CS-SIG-UNLOGGED",
             Self::Annotation { .. } | Self::Other { .. } => "CS-SIG-OTHER",
             Self::Repository { .. } => "CS-PROJECT",
             Self::OnOther { .. } => "CS-SIG-ON-TAG",

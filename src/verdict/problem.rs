@@ -55,6 +55,8 @@ pub enum Problem {
     TagMoved { tag: String, old: Digest, new: Digest },
     /// CS-TAG-MISSING: a registry tag that the release should have does not exist.
     TagMissing { tag: String, repository: String },
+    /// CS-TAG-MISSING: the registry holds no image with this digest, whatever names it.
+    ImageMissing { digest: Digest, repository: String },
     /// CS-TAG-SPLIT: version tag and commit tag name two digests.
     TagSplit { version_tag: String, version: Digest, commit_tag: String, commit: Digest },
     /// CS-TAG-OTHER: a registry tag names other bytes than the image that was asked about, and nothing says that it moved.
@@ -172,7 +174,7 @@ impl Problem {
             Self::Project { .. } => "CS-PROJECT",
             Self::Rebuilt { .. } => "CS-REBUILT",
             Self::TagMoved { .. } => "CS-TAG-MOVED",
-            Self::TagMissing { .. } => "CS-TAG-MISSING",
+            Self::TagMissing { .. } | Self::ImageMissing { .. } => "CS-TAG-MISSING",
             Self::TagSplit { .. } => "CS-TAG-SPLIT",
             Self::TagOther { .. } => "CS-TAG-OTHER",
             Self::DigestFile { .. } => "CS-DIGEST-FILE",
@@ -212,6 +214,7 @@ impl Problem {
             | Self::NoProvenance { .. }
             | Self::BaseUnknown { .. }
             | Self::TagMissing { .. }
+            | Self::ImageMissing { .. }
             | Self::GitTagMissing { .. }
             // A file that names no digest contradicts nothing.
             | Self::DigestFile { says: None, .. } => Rank::Missing,

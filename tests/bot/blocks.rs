@@ -4,6 +4,7 @@ use countersign::model::Digest;
 use countersign::model::gitlab::GitRef;
 use countersign::sandbox::authority::{Claims, San};
 use countersign::sandbox::gitlab::state::{JobEnd, NewPipeline};
+use countersign::sandbox::registry::Fault;
 use countersign::sandbox::shop::IMAGE;
 
 use super::*;
@@ -48,6 +49,16 @@ async fn a_removed_signature_blocks() {
     let (world, digest) = passed(Signing::LegacyKey).await;
     world.registry.delete_tag(IMAGE, &format!("sha256-{}.sig", digest.hex()));
     blocked(&world, "CS-SIG-MISSING").await;
+}
+
+/// Its tag still names it.
+#[tokio::test]
+async fn an_image_that_is_gone_is_not_called_unsigned() {
+    let (world, digest) = passed(Signing::LegacyKey).await;
+    world.registry.fault(&format!("GET /v2/*/manifests/{digest}"), Fault::Status(404));
+    blocked(&world, "CS-TAG-MISSING").await;
+    let section = world.section_says(TAG, "CS-TAG-MISSING").await;
+    assert!(section.contains("holds no image"), "{section}");
 }
 
 #[tokio::test]

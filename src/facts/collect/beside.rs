@@ -36,7 +36,8 @@ impl Look<'_> {
         };
         let (beside, in_gitlab) = tokio::join!(self.beside(&image, &trust), self.in_gitlab(&image, &trust));
         (facts.base_image, facts.gitlab_provenance) = (beside.base_image, in_gitlab);
-        (facts.signatures, facts.provenance, facts.platforms) = (beside.signatures, beside.provenance, beside.platforms);
+        (facts.image, facts.platforms) = (beside.image, beside.platforms);
+        (facts.signatures, facts.provenance) = (beside.signatures, beside.provenance);
         if let Looked::Found(index) = &mut facts.platforms
             && self.question.image.platform_signatures
         {
@@ -74,10 +75,11 @@ impl Look<'_> {
         let (manifest, evidence) = tokio::join!(self.looks.registry.manifest(image), self.looks.registry.evidence(image));
         let base_image = manifest.as_ref().and_then(|manifest| manifest.base_image().map_or(Looked::Absent, Looked::Found));
         let platforms = manifest.as_ref().and_then(Manifest::platforms);
+        let held = manifest.as_ref().map(|_| ());
         // An image that is not there has no signature to speak of, but that is not what is wrong with it.
         let read = manifest.and_then(|_| evidence).map(|evidence| crate::facts::evidence::read(&evidence, image, trust));
         let signatures = read.as_ref().and_then(|read| some(read.signatures.clone()));
-        Beside { base_image, platforms, signatures, provenance: read.and_then(|read| some(read.provenance)) }
+        Beside { image: held, base_image, platforms, signatures, provenance: read.and_then(|read| some(read.provenance)) }
     }
 
     /// The provenance that GitLab itself signed; one or two requests, so only where policy wants provenance.
@@ -146,6 +148,7 @@ impl Look<'_> {
 
 /// Nothing beside the image was looked at: none of it is absent.
 fn not_looked(facts: &mut Facts, why: &Why) {
+    facts.image = Looked::Unreachable(why.clone());
     facts.signatures = Looked::Unreachable(why.clone());
     facts.provenance = Looked::Unreachable(why.clone());
     facts.gitlab_provenance = Looked::Unreachable(why.clone());
@@ -155,6 +158,8 @@ fn not_looked(facts: &mut Facts, why: &Why) {
 
 /// What the registry holds of an image and beside it.
 struct Beside {
+    /// Whether it holds the image at all.
+    image: Looked<()>,
     base_image: Looked<BaseImage>,
     platforms: Looked<Index>,
     signatures: Looked<Vec<Signature>>,

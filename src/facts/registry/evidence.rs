@@ -124,6 +124,10 @@ async fn places(wire: &Wire, image: &PinnedImage) -> Result<Found, Why> {
     for (layout, listing) in [(Layout::FallbackTag, by_tag), (Layout::Referrers, by_api)] {
         let listing = listing.unwrap_or_default();
         found.odd += listing.odd;
+        if let Some(reason) = listing.unclear {
+            // It stands for what the list may name, beside the image itself: a signature elsewhere may be enough without it.
+            found.drafts.push(unreadable_item((layout, Shape::Either), image.digest, reason));
+        }
         found.listed.extend(listing.manifests.into_iter().map(|digest| (digest, layout)));
     }
     if found.listed.len() > limits::LISTED {

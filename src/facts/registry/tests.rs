@@ -809,9 +809,43 @@ async fn a_registry_without_the_api_is_read_by_the_fallback_tag_however_it_says_
         assert_eq!(kind(&scene.evidence().await), Some(expected), "{code}");
         scene.double.heal();
     }
-    for broken in ["[]", "{\"manifests\":7}", ""] {
-        scene.double.fault("GET /v2/*/referrers/*", Fault::Text(200, media::INDEX, broken.into()));
+    for (kind_of, broken) in [
+        (media::INDEX, "[]"),
+        (media::INDEX, "{\"manifests\":7}"),
+        (media::INDEX, ""),
+        // Another service's JSON is no empty list.
+        ("application/json", "{}"),
+        ("application/json", "{\"manifests\":[]}"),
+        ("application/json", "{\"schemaVersion\":1,\"manifests\":[]}"),
+    ] {
+        scene.double.fault("GET /v2/*/referrers/*", Fault::Text(200, kind_of, broken.into()));
         assert_eq!(kind(&scene.evidence().await), Some(WhyKind::Unreadable), "{broken}");
+        scene.double.heal();
+    }
+}
+
+#[tokio::test]
+async fn a_listing_whose_answer_is_no_registrys_is_no_absence() {
+    let scene = scene_without_api().await;
+    for fault in [Fault::Html(404), Fault::Html(200), Fault::Status(400)] {
+        scene.double.fault("GET /v2/*/referrers/*", fault.clone());
+        assert!(scene.reason().await.contains("the list of referrers"), "{fault:?}");
+        scene.double.heal();
+    }
+    for fault in [Fault::Status(404), Fault::Text(404, "text/plain", "404 page not found".into()), Fault::Status(405), Fault::Status(501)] {
+        scene.double.fault("GET /v2/*/referrers/*", fault.clone());
+        assert_eq!(scene.evidence().await, Looked::Absent, "{fault:?}");
+        scene.double.heal();
+    }
+    // However an index says that it is one.
+    for (kind, empty) in [
+        (media::INDEX, "{}"),
+        ("application/vnd.oci.image.index.v1+json; charset=utf-8", "{\"manifests\":null}"),
+        ("application/json", "{\"schemaVersion\":2,\"manifests\":[]}"),
+        ("text/plain", "{\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"manifests\":[]}"),
+    ] {
+        scene.double.fault("GET /v2/*/referrers/*", Fault::Text(200, kind, empty.into()));
+        assert_eq!(scene.evidence().await, Looked::Absent, "{kind}: {empty}");
         scene.double.heal();
     }
 }

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use sigstore_types::{Artifact, Bundle, DsseEnvelope, MediaType, Sha256Hash, SignatureContent, VerificationMaterialContent};
+use sigstore_types::{Artifact, Bundle, DsseEnvelope, Sha256Hash, SignatureContent, VerificationMaterialContent};
 
 use super::certificate::Leaf;
 use super::json;
@@ -20,19 +20,18 @@ use crate::model::{Digest, PinnedImage};
 pub const MAX_BUNDLE: usize = 8 << 20;
 
 /// Judges one bundle that lies beside `image`. Only cosign 3's image signature counts as a signature; every other statement is an
-/// attestation, and a detached signature of a file is neither.
+/// attestation, and a detached signature of a file is neither. A bundle of an older version must have the inclusion proof of a new one
+/// where it has a log entry.
 pub fn bundle(bytes: &[u8], image: &PinnedImage, trust: &Trust) -> Judged {
     read(bytes, image, trust).unwrap_or_else(|reason| Judged::unreadable(format!("the bundle: {reason}")))
 }
 
 fn read(bytes: &[u8], image: &PinnedImage, trust: &Trust) -> Result<Judged, String> {
     let bundle = parse(bytes)?;
-    // Older versions need no inclusion proof, and cosign writes none of them beside images.
-    if bundle.media_type != MediaType::Bundle0_3 {
-        return Err(format!("it says {:?}; beside an image only v0.3 is read", bundle.media_type.as_str()));
-    }
     let envelope = match &bundle.content {
         SignatureContent::DsseEnvelope(envelope) => envelope,
+        // A detached signature names no type of what it signs: somebody whose files are signed with the same key could have a file made
+        // that is a manifest. Cosign writes none beside images; `bundle verify` takes one for the file that the caller names.
         _ => return Err("it signs a file, not an image".into()),
     };
     let statement = Statement::read(envelope, MAX_BUNDLE)?;
@@ -117,7 +116,12 @@ fn by_key(
     let invalid = |reason| SignatureState::Invalid { claims: Some(name.clone()), reason };
     match proof::around_key(bundle, artifact, key, trust.root.as_ref(), log) {
         Ok(logged) if logged.logged || !trust.require_log_for_keys => Ok((SignedBy::Key(name.clone()), logged)),
+        Ok(logged) if logged.unread => Err(SignatureState::Unreadable { reason: proof::UNREAD.into() }),
         Ok(_) => Err(invalid("no log of the trust root holds it, and a log entry is demanded".into())),
+        // Proofs that cannot be checked here prove nothing; the key is enough where no log entry is demanded.
+        Err(Fail::Unreadable(_)) if !trust.require_log_for_keys => {
+            Ok((SignedBy::Key(name.clone()), Logged { unread: true, ..Logged::default() }))
+        }
         Err(Fail::Unreadable(reason)) => Err(SignatureState::Unreadable { reason }),
         Err(Fail::Invalid(reason) | Fail::NotOurs(reason)) => Err(invalid(reason)),
     }
@@ -144,7 +148,7 @@ pub(super) fn by_certificate(
     match proof::keyless(bundle, artifact, root, log) {
         Ok(signer) => {
             let (signed_at, log_index) = (signer.identity.signed_at, signer.identity.log_index);
-            let logged = Logged { logged: true, signed_at, latest: Some(signer.latest), log_index };
+            let logged = Logged { logged: true, unread: false, signed_at, latest: Some(signer.latest), log_index };
             Ok((SignedBy::Keyless(Box::new(signer.identity)), logged))
         }
         Err(Fail::NotOurs(hint)) => Err(SignatureState::NotOurs { hint: Some(hint) }),

@@ -116,6 +116,9 @@ fn by_key(bundle: &Bundle, file: File<'_>, key: &PublicKey, log: bool, root: Opt
         return Err(Refused::Invalid("the key did not make this signature".into()));
     }
     let logged = proof::around_key(bundle, artifact(file), key, root, LogProof::Inclusion)?;
+    if log && logged.unread {
+        return Err(Refused::Unreadable(proof::UNREAD.into()));
+    }
     if log && !logged.logged {
         return Err(Refused::Invalid("no log of the trust root holds it, and a log entry is demanded".into()));
     }

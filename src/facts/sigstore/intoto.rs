@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::json;
-use sigstore_types::{Bundle, SignatureContent};
+use sigstore_types::{Bundle, DerPublicKey, DsseEnvelope, SignatureContent, TransparencyLogEntry};
 use sigstore_verify::Verifier;
 
 use super::json;
@@ -63,6 +63,21 @@ pub(super) fn restate<'r>(bundle: &Bundle, blob: &[u8], root: &'r TrustRoot) -> 
         return Err(Fail::Unreadable("an intoto 0.0.1 entry stands alone beside one envelope".into()));
     };
     root.promised(entry).map_err(|error| Fail::Invalid(format!("the log's promise does not hold: {error}")))?;
+    let signer = recorded_signer(entry, blob, envelope)?;
+    let sha256 = |value: String| json!({"algorithm": "sha256", "value": value});
+    let body = json!({"apiVersion": "0.0.1", "kind": "dsse", "spec": {
+        "envelopeHash": sha256(Digest::of(blob).hex()),
+        "payloadHash": sha256(Digest::of(envelope.payload.as_bytes()).hex()),
+        "signatures": [{"signature": envelope.signature.sig.to_base64(), "verifier": STANDARD.encode(signer)}],
+    }});
+    let restating = root.restating().map_err(Fail::Unreadable)?;
+    let mut restated = bundle.clone();
+    restated.verification_material.tlog_entries = vec![restating.entry(entry, &body).map_err(Fail::Unreadable)?];
+    Ok((restated, restating.verifier()))
+}
+
+/// Holds the entry's body against `blob`, and gives the certificate or key that it records, as PEM.
+fn recorded_signer(entry: &TransparencyLogEntry, blob: &[u8], envelope: &DsseEnvelope) -> Result<Vec<u8>, Fail> {
     let unreadable = |error| Fail::Unreadable(format!("the log entry: {error}"));
     let Body { spec } = json::read(entry.canonicalized_body.as_bytes(), MAX_ANNOTATION).map_err(unreadable)?;
     if !spec.content.hash.is_of(blob) {
@@ -71,15 +86,11 @@ pub(super) fn restate<'r>(bundle: &Bundle, blob: &[u8], root: &'r TrustRoot) -> 
     if spec.content.payload_hash.is_some_and(|hash| !hash.is_of(envelope.payload.as_bytes())) {
         return Err(Fail::Invalid("its log entry is of another statement".into()));
     }
-    STANDARD.decode(&spec.public_key).map_err(|_| unreadable("its key is not base64".into()))?;
-    let sha256 = |value: String| json!({"algorithm": "sha256", "value": value});
-    let body = json!({"apiVersion": "0.0.1", "kind": "dsse", "spec": {
-        "envelopeHash": sha256(Digest::of(blob).hex()),
-        "payloadHash": sha256(Digest::of(envelope.payload.as_bytes()).hex()),
-        "signatures": [{"signature": envelope.signature.sig.to_base64(), "verifier": spec.public_key}],
-    }});
-    let restating = root.restating().map_err(Fail::Unreadable)?;
-    let mut restated = bundle.clone();
-    restated.verification_material.tlog_entries = vec![restating.entry(entry, &body).map_err(Fail::Unreadable)?];
-    Ok((restated, restating.verifier()))
+    STANDARD.decode(&spec.public_key).map_err(|_| unreadable("its key is not base64".into()))
+}
+
+/// The same, where a key must stand.
+pub(super) fn recorded_key(entry: &TransparencyLogEntry, blob: &[u8], envelope: &DsseEnvelope) -> Result<DerPublicKey, Fail> {
+    let pem = String::from_utf8(recorded_signer(entry, blob, envelope)?).map_err(|error| Fail::Unreadable(json::short(error)))?;
+    DerPublicKey::from_pem(&pem).map_err(|error| Fail::Unreadable(json::short(error)))
 }

@@ -81,6 +81,14 @@ impl PublicKey {
         self.kind == Kind::Sigstore(KeyAlgorithm::Ed25519)
     }
 
+    /// Whether sigstore-verify knows keys of this kind at all.
+    pub(super) fn is_sigstores(&self) -> bool {
+        match &self.kind {
+            Kind::Sigstore(_) => true,
+            Kind::P521(_) => false,
+        }
+    }
+
     /// Whether sigstore-verify would take this hash for this key by itself, so that it can check the log entry too.
     pub(super) fn verifies_by_default_hash(&self, message: &[u8], signature: &SignatureBytes) -> bool {
         match &self.kind {

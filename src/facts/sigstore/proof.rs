@@ -1,13 +1,13 @@
 //! The proofs around a signature: certificate chain, log entries, timestamps.
 
 use sigstore_types::{Artifact, Bundle, KindVersion, MediaType, SignatureContent, TransparencyLogEntry, VerificationMaterialContent};
-use sigstore_verify::{Error, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult};
+use sigstore_verify::{CertificateError, Error, PublicKeyVerificationPolicy, TimestampError, VerificationPolicy, VerificationResult};
 
 use super::certificate::{Leaf, San};
-use super::intoto;
 use super::json::short;
 use super::key::PublicKey;
-use crate::facts::trust_root::TrustRoot;
+use super::{intoto, parts};
+use crate::facts::trust_root::{Kind, TrustRoot};
 use crate::model::Timestamp;
 use crate::model::signer::{KeylessIdentity, Proven};
 
@@ -54,11 +54,16 @@ pub(super) struct Keyless {
     pub(super) latest: Timestamp,
 }
 
+/// A log entry is demanded, and the one that is there is of a kind that cannot be checked for the key.
+pub(super) const UNREAD: &str = "its log entry cannot be checked for a key of this curve, and a log entry is demanded";
+
 /// What is proven around a key's signature.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Logged {
     /// Whether a log of the trust root holds the signature.
     pub logged: bool,
+    /// Whether something is there that would prove the log or the time, and cannot be checked here.
+    pub unread: bool,
     /// The earliest time proven by a log or timestamp authority.
     pub signed_at: Option<Timestamp>,
     /// The latest one.
@@ -69,7 +74,7 @@ pub struct Logged {
 impl Logged {
     /// The part of it that a verdict weighs.
     pub fn proven(&self) -> Proven {
-        Proven { logged: self.logged, times: self.signed_at.zip(self.latest) }
+        Proven { logged: self.logged, unread: self.unread, times: self.signed_at.zip(self.latest) }
     }
 }
 
@@ -89,6 +94,7 @@ pub(super) fn keyless(bundle: &Bundle, artifact: Artifact<'_>, root: &TrustRoot,
     if proof == LogProof::Inclusion && entries.iter().any(|entry| entry.inclusion_proof.is_none()) {
         return Err(Fail::Invalid("a log entry has no inclusion proof".into()));
     }
+    is_in_a_logs_time(entries, root)?;
     let policy = VerificationPolicy::any_identity();
     let result = match proof {
         LogProof::Inclusion | LogProof::Promise => root.verifier().verify(artifact, bundle, &policy),
@@ -97,7 +103,7 @@ pub(super) fn keyless(bundle: &Bundle, artifact: Artifact<'_>, root: &TrustRoot,
             verifier.verify(artifact, &bundle, &policy)
         }
     };
-    let result = result.map_err(failure)?;
+    let result = result.map_err(|error| failure(error, root))?;
     if !(result.certificate_verified() && result.sct_verified() && result.tlog_verified()) {
         return Err(Fail::Invalid("not every proof was checked".into()));
     }
@@ -117,14 +123,17 @@ pub(super) fn around_key(
 ) -> Result<Logged, Fail> {
     limits(bundle).map_err(Fail::Unreadable)?;
     let Some(root) = root else { return Ok(Logged::default()) };
-    if !default_hash(bundle, key) {
-        return Ok(Logged::default());
-    }
     let mut known = bundle.clone();
     let material = &mut known.verification_material;
     material.tlog_entries.retain(|entry| root.knows_log(&entry.log_id.key_id));
-    if !root.has_timestamp_authority() {
-        material.timestamp_verification_data.rfc3161_timestamps.clear();
+    material.timestamp_verification_data.rfc3161_timestamps.retain(|stamp| root.knows_signer_of(&stamp.signed_timestamp));
+    // The crate lets a bundle that calls itself older pass without.
+    if proof == LogProof::Inclusion && material.tlog_entries.iter().any(|entry| entry.inclusion_proof.is_none()) {
+        return Err(Fail::Invalid("a log entry has no inclusion proof".into()));
+    }
+    is_in_a_logs_time(&material.tlog_entries, root)?;
+    if !is_checked_whole(bundle, key) {
+        return parts::around_key(&known, &artifact, key, root, proof);
     }
     let logged = !material.tlog_entries.is_empty();
     if !logged && material.timestamp_verification_data.rfc3161_timestamps.is_empty() {
@@ -144,18 +153,24 @@ pub(super) fn around_key(
         }
         LogProof::Inclusion | LogProof::Promise | LogProof::IntotoV001 { .. } => root.verifier().verify(artifact, &known, &policy),
     };
-    let result = result.map_err(failure)?;
+    let result = result.map_err(|error| failure(error, root))?;
     let log_index = proven_index(&known.verification_material.tlog_entries);
     let (signed_at, latest) = proven_times(&result)?.unzip();
-    Ok(Logged { logged, signed_at, latest, log_index })
+    Ok(Logged { logged, unread: false, signed_at, latest, log_index })
 }
 
-/// Whether sigstore-verify takes the hash that this key signed with: for envelopes it knows only the curve's own.
-fn default_hash(bundle: &Bundle, key: &PublicKey) -> bool {
+/// Whether sigstore-verify takes this key, and the hash that it signed with: for envelopes it knows only the curve's own.
+fn is_checked_whole(bundle: &Bundle, key: &PublicKey) -> bool {
     match &bundle.content {
         SignatureContent::DsseEnvelope(envelope) => key.verifies_by_default_hash(&envelope.pae(), &envelope.signature.sig),
-        _ => true,
+        _ => key.is_sigstores(),
     }
+}
+
+/// Where the root names no log that was valid at an entry's time, nobody can say whether the entry holds.
+fn is_in_a_logs_time(entries: &[TransparencyLogEntry], root: &TrustRoot) -> Result<(), Fail> {
+    let times = entries.iter().filter_map(|entry| entry.integrated_time);
+    times.filter_map(|time| root.is_too_old_for(Kind::Logs, time)).next().map_or(Ok(()), |reason| Err(Fail::Unreadable(reason)))
 }
 
 fn is_issued_by(bundle: &Bundle, root: &TrustRoot) -> bool {
@@ -197,15 +212,20 @@ fn limits(bundle: &Bundle) -> Result<(), String> {
 /// The earliest and the latest proven time; none may lie in the future.
 fn proven_times(result: &VerificationResult) -> Result<Option<(Timestamp, Timestamp)>, Fail> {
     let times = result.verified_timestamps();
+    not_ahead(times)?;
+    Ok(times.iter().min().copied().zip(times.iter().max().copied()))
+}
+
+pub(super) fn not_ahead(times: &[Timestamp]) -> Result<(), Fail> {
     let latest = Timestamp::now().as_second() + CLOCK_SKEW;
     match times.iter().find(|time| time.as_second() > latest) {
         Some(ahead) => Err(Fail::Invalid(format!("its time {ahead} lies in the future"))),
-        None => Ok(times.iter().min().copied().zip(times.iter().max().copied())),
+        None => Ok(()),
     }
 }
 
 /// The first entry's index, if something signed covers it: the promise of a Rekor v1 log, or the proof of a v2 log.
-fn proven_index(entries: &[TransparencyLogEntry]) -> Option<u64> {
+pub(super) fn proven_index(entries: &[TransparencyLogEntry]) -> Option<u64> {
     let covered = |entry: &&TransparencyLogEntry| match entry.kind_version {
         KindVersion::HashedRekordV002 => entry.inclusion_proof.is_some(),
         _ => entry.inclusion_promise.is_some(),
@@ -213,8 +233,14 @@ fn proven_index(entries: &[TransparencyLogEntry]) -> Option<u64> {
     entries.first().filter(covered).map(|entry| entry.log_index.get())
 }
 
-fn failure(error: Error) -> Fail {
+fn failure(error: Error, root: &TrustRoot) -> Fail {
+    let too_old = match &error {
+        Error::Certificate(CertificateError::NoValidAuthority { time }) => root.is_too_old_for(Kind::Certificates, *time),
+        Error::Timestamp(TimestampError::OutsideAuthorityValidity { time }) => root.is_too_old_for(Kind::Timestamps, *time),
+        _ => None,
+    };
     match &error {
+        _ if too_old.is_some() => Fail::Unreadable(too_old.unwrap_or_default()),
         Error::UnsupportedBundle(_) | Error::UnsupportedArtifact(_) => Fail::Unreadable(short(error)),
         _ => Fail::Invalid(short(error)),
     }

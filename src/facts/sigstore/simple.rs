@@ -170,10 +170,14 @@ fn by_key(
         .and_then(|bundle| proof::around_key(&bundle, Artifact::from(input.payload), key, trust.root.as_ref(), LogProof::Promise));
     match checked {
         Ok(logged) if logged.logged || !trust.require_log_for_keys => Ok((SignedBy::Key(name.clone()), logged)),
+        Ok(logged) if logged.unread => Err(SignatureState::Unreadable { reason: proof::UNREAD.into() }),
         Ok(_) => Err(invalid("no log of the trust root holds it, and a log entry is demanded".into())),
         // Proofs that cannot be read prove nothing; the key is enough where no log entry is demanded.
-        Err(Fail::Unreadable(_)) if !trust.require_log_for_keys => Ok((SignedBy::Key(name.clone()), Logged::default())),
-        Err(Fail::Unreadable(reason) | Fail::Invalid(reason) | Fail::NotOurs(reason)) => Err(invalid(reason)),
+        Err(Fail::Unreadable(_)) if !trust.require_log_for_keys => {
+            Ok((SignedBy::Key(name.clone()), Logged { unread: true, ..Logged::default() }))
+        }
+        Err(Fail::Unreadable(reason)) => Err(SignatureState::Unreadable { reason }),
+        Err(Fail::Invalid(reason) | Fail::NotOurs(reason)) => Err(invalid(reason)),
     }
 }
 

@@ -59,6 +59,7 @@ fn reason(answer: &Answer) -> Option<String> {
         Refusal::Invalid { signer: Some(signer), reason } => format!("claims {signer}: {reason}"),
         Refusal::Invalid { signer: None, reason } | Refusal::Unreadable { reason } => reason.clone(),
         Refusal::Window { window, .. } => format!("its key counts {}", within(window).plain()),
+        Refusal::Unlogged { .. } => "in no trusted log".into(),
         Refusal::Annotation { key, expected, .. } => format!("does not say {key}={expected}"),
         Refusal::Repository { found, .. } => format!("names repository {}", found.as_deref().unwrap_or("none")),
         Refusal::SaysNo { result, .. } => format!("says {result}"),

@@ -315,6 +315,7 @@ pub fn problems(outside: &Outside) -> Vec<Problem> {
         Problem::SigMissing { image: image(), job: job.clone(), pipeline: None },
         Problem::SigInvalid { digest: digest(), signer: outside.signer.clone(), tag: Some(tag.clone()) },
         Problem::SigInvalid { digest: digest(), signer: outside.signer.clone(), tag: None },
+        Problem::ImageMissing { digest: digest(), repository: "registry.example.com/shop/api".into() },
         Problem::SigOther { digest: digest(), found: found.clone(), expected: "release-key".into() },
         Problem::SigOnTag { tag: tag.clone(), digest: digest(), signed: other_digest() },
         key(KeyFault::Revoked { at: moment(), signed: Some(moment()) }),

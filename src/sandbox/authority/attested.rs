@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use sigstore_types::DsseEnvelope;
+use sigstore_types::{DerPublicKey, DsseEnvelope, KindVersion, PublicKeyIdentifier, VerificationMaterial, VerificationMaterialContent};
 
 use super::{Authority, Failed, LegacyAttestation, log};
 use crate::model::{Digest, Timestamp};
@@ -48,6 +48,23 @@ impl Authority {
     /// Logs any body, and gives the annotation that proves it. The log promises what it was given, true or not.
     pub fn log_annotation(&self, body: &Value, at: Timestamp) -> Result<String, Failed> {
         self.log.legacy_bundle(body, at)
+    }
+
+    /// A v0.3 bundle of an envelope that was signed elsewhere, with an entry in the log of Rekor v1's shape, or without a time in that
+    /// of v2's: for keys of which there is no [`SandboxKey`](super::SandboxKey).
+    pub fn bundle_of(&self, envelope: &[u8], key_pem: &str, at: Option<Timestamp>) -> Result<Vec<u8>, Failed> {
+        let envelope: DsseEnvelope = serde_json::from_slice(envelope).map_err(Failed::because)?;
+        let spki = DerPublicKey::from_pem(key_pem).map_err(Failed::because)?;
+        let entry = match at {
+            Some(at) => self.log.entry(KindVersion::DsseV001, &log::dsse(&envelope, key_pem)?, at)?,
+            None => {
+                let signature = envelope.signature.sig.to_base64();
+                self.log_v2.timeless_entry(&log::hashedrekord_v2(&envelope.pae(), &signature, spki.as_bytes()))?
+            }
+        };
+        let hint = STANDARD.encode(Digest::of(spki.as_bytes()).bytes());
+        let content = VerificationMaterialContent::PublicKey(PublicKeyIdentifier::new(hint));
+        super::bytes(VerificationMaterial::new(content).with_tlog_entries(vec![entry]), envelope)
     }
 
     /// Replaces the log entry of an attestation by one of this kind. `key_pem` is for one that has no certificate.

@@ -4,6 +4,11 @@
 //! Claims and where they come from: [Fulcio's OID list](https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md). The
 //! project and namespace ids are compared because the SAN of a fork's merge request pipeline, run in the parent project, names the
 //! parent's CI file at the fork's branch name; ids also survive that somebody takes over an abandoned path.
+//!
+//! Not compared, because nothing that is known here says what they must be: the runner's kind (`.11`: the runner itself is looked up
+//! by its job), the project's visibility (`.22`: that of the moment of signing; a project that was opened since is the same project),
+//! the deployment environment (`.23`: a release job need not have one) and the token's subject (`.24`: each project sets its form, and
+//! older authorities leave it out).
 
 use super::evidence::{self, Evidence};
 use super::{could_not_check, may_release, pipeline_problem, tag_or_ref};
@@ -117,7 +122,9 @@ fn compare_claims(identity: &KeylessIdentity, digest: Digest, facts: &Facts, pol
         whole("build signer", uri.clone(), &identity.build_signer_uri, other),
         whole("build config", uri, &identity.build_config_uri, other),
         whole("ref", expected_ref, &identity.source_repository_ref, other),
-        whole("commit", expected_commit, &identity.source_repository_digest, |_, found| commit_problem(facts, found)),
+        whole("commit", expected_commit.clone(), &identity.source_repository_digest, |_, found| commit_problem(facts, found)),
+        if_said("build signer commit", expected_commit.clone(), &identity.build_signer_digest, |_, found| commit_problem(facts, found)),
+        if_said("build config commit", expected_commit, &identity.build_config_digest, |_, found| commit_problem(facts, found)),
         trigger(identity, facts, policy, other),
     ]
 }
@@ -139,6 +146,11 @@ fn whole(claim: &'static str, expected: Expected, found: &Option<String>, proble
         Expected::Unknown(why) => return Compared::CouldNot(why),
     };
     wrong(claim, expected, found.as_deref().unwrap_or("none"), problem)
+}
+
+/// A claim that not every authority writes: a template of one's own may leave it out, and what decides stands in another.
+fn if_said(claim: &'static str, expected: Expected, found: &Option<String>, problem: impl FnOnce(&str, &str) -> Problem) -> Compared {
+    if found.is_none() { Compared::Right } else { whole(claim, expected, found, problem) }
 }
 
 fn wrong(claim: &'static str, expected: String, found: &str, problem: impl FnOnce(&str, &str) -> Problem) -> Compared {

@@ -13,7 +13,7 @@
 
 use crate::model::Timestamp;
 use crate::model::signer::{Proven, TrustedSigner};
-use crate::verdict::{Facts, KeyFault, Looked, Policy, Why};
+use crate::verdict::{Facts, KeyFault, Looked, Policy, Service, Why, WhyKind};
 
 /// What a key's verified signature is worth.
 pub enum Standing {
@@ -43,6 +43,7 @@ pub fn weigh(proven: Proven, signer: &TrustedSigner, facts: &Facts, policy: &Pol
         match (times, passed_before(since, facts)) {
             (None, Looked::Found(())) => {}
             (None, Looked::Unreachable(why)) => return Standing::CouldNot(why),
+            (None, Looked::Absent) if signature.proven.unread => return Standing::CouldNot(unread()),
             (None, Looked::Absent) | (Some(_), _) => {
                 let pipeline = facts.pipeline.found().map(|pipeline| pipeline.id);
                 return Standing::Refused(KeyFault::Retired { since, pipeline });
@@ -50,6 +51,9 @@ pub fn weigh(proven: Proven, signer: &TrustedSigner, facts: &Facts, policy: &Pol
         }
     }
     if needs_log(signer, policy) && !proven.logged {
+        if proven.unread {
+            return Standing::CouldNot(unread());
+        }
         return Standing::Refused(KeyFault::Unlogged);
     }
     Standing::Counts
@@ -58,6 +62,11 @@ pub fn weigh(proven: Proven, signer: &TrustedSigner, facts: &Facts, policy: &Pol
 /// Whether a log must hold what this key signs.
 pub fn needs_log(signer: &TrustedSigner, policy: &Policy) -> bool {
     signer.require_log || policy.require_log
+}
+
+/// A log entry or a timestamp is there, and nobody could check it: no word for the signature, and none against it.
+fn unread() -> Why {
+    Why::new(Service::Registry, WhyKind::Unreadable, "the log entry or the timestamp of a key's signature cannot be checked here")
 }
 
 /// Whether the signature was certainly made before a moment: by every proven time, or because that moment has not come.

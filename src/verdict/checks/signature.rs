@@ -20,6 +20,15 @@ const CHECK: Check = Check::Signature;
 
 pub fn check(facts: &Facts, policy: &Policy) -> Finding {
     let expected = trusted(facts);
+    match (&facts.digest, &facts.image) {
+        // No signature lies beside what is not there: another reason, and another next step, than an unsigned image.
+        (Looked::Found(digest), Looked::Absent) => {
+            let repository = facts.question.image.repository.to_string();
+            return Finding::blocked(CHECK, expected, "no such image", Problem::ImageMissing { digest: *digest, repository });
+        }
+        (Looked::Found(_), Looked::Unreachable(why)) => return could_not_check(CHECK, expected, facts, why),
+        (Looked::Found(_), Looked::Found(())) | (Looked::Absent | Looked::Unreachable(_), _) => {}
+    }
     match evidence::weigh(facts, policy) {
         Evidence::Key(_, name) => Finding::passed(CHECK, expected, format!("key {name}")),
         Evidence::Keyless(_, identity) => Finding::passed(CHECK, expected, who(identity)),

@@ -9,7 +9,7 @@ fn at(time: &str) -> Timestamp {
 }
 
 fn key(name: &str) -> Wanted {
-    Wanted::Key { name: SignerName(name.into()), fingerprint: Digest::of(name.as_bytes()), window: Window::default() }
+    Wanted::Key { name: SignerName(name.into()), fingerprint: Digest::of(name.as_bytes()), window: Window::default(), require_log: false }
 }
 
 fn demand() -> Demand {
@@ -34,7 +34,17 @@ fn keyless(change: impl FnOnce(&mut KeylessIdentity)) -> SignatureState {
 
 fn signature(state: SignatureState) -> Piece {
     let what = What::Signature { repository: Some("registry.example.com/shop/api".into()), annotations: BTreeMap::new() };
-    Piece { layout: Some(Layout::LegacyTag), manifest: Digest::of(b"m"), what, state, logged: false, signed_at: None, log_index: None }
+    Piece {
+        layout: Some(Layout::LegacyTag),
+        manifest: Digest::of(b"m"),
+        what,
+        state,
+        logged: false,
+        unread: false,
+        signed_at: None,
+        latest: None,
+        log_index: None,
+    }
 }
 
 fn attestation(predicate_type: &str, state: SignatureState) -> Piece {
@@ -188,10 +198,10 @@ fn identity_and_issuer_are_whole_values_of_one_certificate() {
 fn a_key_counts_inside_its_window_only() {
     let demand = |not_before: Option<&str>, not_after: Option<&str>| {
         let window = Window { not_before: not_before.map(at), not_after: not_after.map(at) };
-        let wanted = Wanted::Key { name: SignerName("release.pub".into()), fingerprint: Digest::of(b"k"), window };
+        let wanted = Wanted::Key { name: SignerName("release.pub".into()), fingerprint: Digest::of(b"k"), window, require_log: false };
         Demand { signers: vec![wanted], ..demand() }
     };
-    let signed = |time: Option<&str>| [Piece { signed_at: time.map(at), ..signature(by_key("release.pub")) }];
+    let signed = |time: Option<&str>| [Piece { signed_at: time.map(at), latest: time.map(at), ..signature(by_key("release.pub")) }];
     for (time, before, after) in [
         (Some("13:00"), Some("13:00"), Some("13:00")),
         (Some("13:00"), Some("12:00"), None),
@@ -209,6 +219,42 @@ fn a_key_counts_inside_its_window_only() {
         (None, Some("15:00"), Some("16:00")),
     ] {
         blocked(&signed(time), &demand(before, after), "CS-KEY-RETIRED");
+    }
+}
+
+/// SR-13: a log and a timestamp authority may prove two times.
+#[test]
+fn every_proven_time_lies_in_the_window() {
+    let demand = |not_before: &str, not_after: &str| {
+        let window = Window { not_before: Some(at(not_before)), not_after: Some(at(not_after)) };
+        let wanted = Wanted::Key { name: SignerName("release.pub".into()), fingerprint: Digest::of(b"k"), window, require_log: false };
+        Demand { signers: vec![wanted], ..demand() }
+    };
+    let signed = [Piece { signed_at: Some(at("12:00")), latest: Some(at("13:00")), ..signature(by_key("release.pub")) }];
+    passes(&signed, &demand("12:00", "13:00"));
+    blocked(&signed, &demand("12:01", "13:00"), "CS-KEY-RETIRED");
+    blocked(&signed, &demand("12:00", "12:59"), "CS-KEY-RETIRED");
+    let refusal = judged(&signed, &demand("12:00", "12:59")).refusal;
+    assert!(
+        matches!(refusal, Some(Refusal::Window { at: Some(told), .. }) if told == at("13:00")),
+        "the time outside is told: {refusal:?}"
+    );
+}
+
+#[test]
+fn a_log_that_is_demanded_of_one_key_or_of_all_must_hold_the_signature() {
+    let of_one = |require_log| Wanted::Key {
+        name: SignerName("release.pub".into()),
+        fingerprint: Digest::of(b"k"),
+        window: Window::default(),
+        require_log,
+    };
+    for demand in [Demand { signers: vec![of_one(true)], ..demand() }, Demand { require_log: true, ..demand() }] {
+        let piece = signature(by_key("release.pub"));
+        blocked(std::slice::from_ref(&piece), &demand, "CS-SIG-UNLOGGED");
+        let unread = Piece { unread: true, ..piece.clone() };
+        stops(&[unread], &demand, Outcome::CouldNotCheck, Some("CS-UNAVAILABLE"));
+        passes(&[Piece { logged: true, ..piece }], &demand);
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn outcome(refusal: &Refusal) -> Outcome {
         | Refusal::Missing(_)
         | Refusal::Invalid { .. }
         | Refusal::Window { .. }
+        | Refusal::Unlogged { .. }
         | Refusal::Annotation { .. }
         | Refusal::Repository { .. }
         | Refusal::SaysNo { .. }
@@ -83,7 +84,7 @@ fn weight(refusal: &Refusal) -> u8 {
     match refusal {
         Refusal::Invalid { signer: Some(_), .. } => 0,
         Refusal::Unreadable { .. } => 1,
-        Refusal::Window { .. } => 2,
+        Refusal::Window { .. } | Refusal::Unlogged { .. } => 2,
         Refusal::Annotation { .. } | Refusal::Repository { .. } | Refusal::SaysNo { .. } => 3,
         Refusal::Other { .. } => 4,
         Refusal::OnOther { .. } => 5,
@@ -105,7 +106,7 @@ fn weigh(piece: &Piece, demand: &Demand, as_of: Timestamp) -> Option<Refusal> {
         SignatureState::Unreadable { reason } => return Some(Refusal::Unreadable { reason: reason.clone() }),
     };
     let Some(wanted) = demand.signers.iter().find(|wanted| is(wanted, by)) else { return other(who(&piece.state).unwrap_or_default()) };
-    outside_window(wanted, piece, as_of).or_else(|| unmet_terms(piece, demand))
+    outside_window(wanted, piece, as_of).or_else(|| unlogged(wanted, piece, demand)).or_else(|| unmet_terms(piece, demand))
 }
 
 fn is(wanted: &Wanted, by: &SignedBy) -> bool {
@@ -122,10 +123,24 @@ fn is(wanted: &Wanted, by: &SignedBy) -> bool {
 
 fn outside_window(wanted: &Wanted, piece: &Piece, as_of: Timestamp) -> Option<Refusal> {
     let Wanted::Key { name, window, .. } = wanted else { return None };
-    let began = window.not_before.is_none_or(|first| piece.signed_at.is_some_and(|at| at >= first));
-    let ended = window.not_after.is_some_and(|last| piece.signed_at.unwrap_or(as_of) > last);
-    let refused = || Refusal::Window { key: name.to_string(), window: *window, at: piece.signed_at };
-    (!began || ended).then(refused)
+    let refused = |at| Some(Refusal::Window { key: name.to_string(), window: *window, at });
+    if window.not_before.is_some_and(|first| piece.signed_at.is_none_or(|at| at < first)) {
+        return refused(piece.signed_at);
+    }
+    if window.not_after.is_some_and(|last| piece.latest.unwrap_or(as_of) > last) {
+        return refused(piece.latest);
+    }
+    None
+}
+
+fn unlogged(wanted: &Wanted, piece: &Piece, demand: &Demand) -> Option<Refusal> {
+    let Wanted::Key { name, require_log, .. } = wanted else { return None };
+    if piece.logged || !(*require_log || demand.require_log) {
+        return None;
+    }
+    // That nobody could look is no word against it.
+    let unread = || Refusal::Unreadable { reason: "whether a log holds it cannot be checked here, and a log entry is demanded".into() };
+    Some(if piece.unread { unread() } else { Refusal::Unlogged { key: name.to_string() } })
 }
 
 /// What a verified piece of an accepted signer does not say.

@@ -58,6 +58,22 @@ fn a_retired_key_counts_for_signatures_proven_older() {
     }
 }
 
+/// A log entry is there, and of a kind that cannot be checked for the key: no word for the signature, and none against it.
+#[test]
+fn a_proof_that_cannot_be_checked_could_not_be_checked() {
+    let unread = |change: fn(&mut TrustedSigner)| {
+        with(|f| {
+            change(&mut f.question.image.signers[0]);
+            inside(&mut f.signatures)[0].proven = Proven { unread: true, ..Proven::default() };
+        })
+    };
+    passed(&unread(|_| ()));
+    could_not(&unread(|signer| signer.require_log = true), "CS-UNAVAILABLE", &[Check::Signature, Check::Commit]);
+    could_not(&unread(|signer| signer.window = retired("13:50")), "CS-UNAVAILABLE", &[Check::Signature, Check::Commit]);
+    // Where somebody else may hold the key, only what is proven counts.
+    blocked(&unread(|signer| signer.window = revoked("13:50")), "CS-KEY-REVOKED", ONLY);
+}
+
 /// SR-13: every proven time lies in the window; one early time does not carry a late one.
 #[test]
 fn one_proven_time_after_the_retirement_is_enough_to_refuse() {

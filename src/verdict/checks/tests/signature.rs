@@ -44,6 +44,15 @@ fn no_signature_blocks() {
     }
 }
 
+/// `verify` of a digest that nobody pushed, or that was deleted.
+#[test]
+fn an_image_that_the_registry_does_not_hold_is_missing_and_not_unsigned() {
+    let verdict = blocked(&with(|f| (f.image, f.signatures) = (Looked::Absent, Looked::Absent)), "CS-TAG-MISSING", ONLY);
+    let problem = Problem::ImageMissing { digest: image_digest(), repository: "registry.example.com/shop/api".into() };
+    assert_eq!(verdict.problem, Some(problem));
+    assert_eq!(said(&verdict, Check::Signature).2, "no such image");
+}
+
 #[test]
 fn an_unreadable_signature_could_not_be_checked_and_is_mentioned() {
     let verdict = could_not(&signed(vec![unreadable(), unreadable()]), "CS-UNAVAILABLE", ONLY);
