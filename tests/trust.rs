@@ -343,9 +343,9 @@ async fn expired_metadata_could_not_check_with_its_age_until_it_is_renewed() {
     not_believed(&roots, hour(25), WhyKind::Stale, &["refreshed 25 hours ago", "expired"]);
     // The same after a restart, and after a try that brings nothing newer.
     let restarted = source.start(hour(25));
-    not_believed(&restarted, hour(25), WhyKind::Stale, &["expired"]);
+    not_believed(&restarted, hour(25), WhyKind::Stale, &["expired", "refreshed 25 hours ago"]);
     fault(&restarted.refresh(hour(25)).await, "expired");
-    not_believed(&restarted, hour(25), WhyKind::Stale, &["expired"]);
+    not_believed(&restarted, hour(25), WhyKind::Stale, &["expired", "refreshed 25 hours ago"]);
     let newer = source.publish(hour(48));
     restarted.refresh(hour(25)).await;
     assert_eq!(believed(&restarted, hour(25)), newer);

@@ -36,6 +36,8 @@ struct Kept {
 #[derive(Debug)]
 struct State {
     current: Option<Fetched>,
+    /// When the last refresh was, also of one that is no longer believed after a start.
+    refreshed: Option<Timestamp>,
     /// Why the last try brought nothing.
     fault: Option<Missing>,
 }
@@ -69,7 +71,8 @@ impl Roots {
                         Ok(fetched) => (Some(fetched), None),
                         Err(missing) => (None, Some(missing)),
                     };
-                    Held::Tuf(Box::new(Kept { settings: settings.clone(), state: RwLock::new(State { current, fault }) }))
+                    let refreshed = tuf::last_refreshed(settings, now);
+                    Held::Tuf(Box::new(Kept { settings: settings.clone(), state: RwLock::new(State { current, refreshed, fault }) }))
                 }
             })
         };
@@ -113,7 +116,7 @@ impl Kept {
         let fetched = tuf::fetch(&self.settings, now).await;
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         match fetched {
-            Ok(fetched) => *state = State { current: Some(fetched), fault: None },
+            Ok(fetched) => *state = State { refreshed: Some(fetched.refreshed), current: Some(fetched), fault: None },
             Err(missing) => state.fault = Some(missing),
         }
     }
@@ -126,7 +129,8 @@ impl Kept {
                 Some(Missing::Other(reason)) => (WhyKind::Down, reason.as_str()),
                 None => (WhyKind::Down, "it was never fetched"),
             };
-            return Err(Why::new(Service::TrustRoot, kind, format!("no trust root from {}: {fault}", self.settings.url)));
+            let age = state.refreshed.map(|at| format!("; it was refreshed {} ago", in_words(now.duration_since(at)))).unwrap_or_default();
+            return Err(Why::new(Service::TrustRoot, kind, format!("no trust root from {}: {fault}{age}", self.settings.url)));
         };
         let age = now.duration_since(current.refreshed);
         let ended = if now >= current.expires {
@@ -145,7 +149,7 @@ impl Kept {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         Standing {
             instance: instance.clone(),
-            refreshed: state.current.as_ref().map(|current| current.refreshed),
+            refreshed: state.refreshed,
             expires: state.current.as_ref().map(|current| current.expires),
             fault: state.fault.as_ref().map(|missing| missing.reason().to_owned()),
         }

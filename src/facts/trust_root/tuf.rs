@@ -148,6 +148,11 @@ async fn verify(
     Ok((root, expires))
 }
 
+/// When what lies in the folder was refreshed, whether or not it is believed.
+pub(super) fn last_refreshed(settings: &Settings, now: Timestamp) -> Option<Timestamp> {
+    last_refresh(&FileStore::new(&settings.cache), now)
+}
+
 /// When the last refresh was. One that lies ahead of our clock says nothing about age.
 fn last_refresh(store: &FileStore, now: Timestamp) -> Option<Timestamp> {
     let bytes = store.load(REFRESHED).ok().flatten()?;
