@@ -22,7 +22,7 @@ pub fn policy_digest(policy: &Policy, question: &Question) -> Digest {
     signers.sort_by(|one, other| one.name.cmp(&other.name));
     let image = WatchedImage { signers, ..question.image.clone() };
     let project = &question.project;
-    let rule = ("countersign policy v4", &policy, (&project.instance, &project.path, &project.release_tags), &image);
+    let rule = ("countersign policy v4", &policy, (&project.instance, &project.path, &project.release_tags, &project.deploy_jobs), &image);
     // Plain data without maps always serialises. Its debug text tells rules apart as well.
     let bytes = serde_json::to_vec(&rule).unwrap_or_else(|_| format!("{rule:?}").into_bytes());
     Digest::of(&bytes)
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_looked_at_makes_another_version() {
-        let WatchedProject { instance: _, path: _, release_tags: _, images: _, environments: _ } = rule().1.project;
+        let WatchedProject { instance: _, path: _, release_tags: _, images: _, environments: _, deploy_jobs: _ } = rule().1.project;
         let WatchedImage {
             name: _,
             repository: _,
@@ -130,6 +130,7 @@ mod tests {
         all_differ(&[
             |rule| rule.1.project.instance = InstanceName("other".into()),
             |rule| rule.1.project.path = ProjectPath("shop/web".into()),
+            |rule| rule.1.project.deploy_jobs = vec!["deploy".into()],
             |rule| rule.1.project.release_tags = Pattern::parse("release-*").unwrap(),
             |rule| rule.1.image.repository = "registry.example.com/shop/web".parse().unwrap(),
             |rule| rule.1.image.version_tag = TagTemplate::parse("{tag}").unwrap(),

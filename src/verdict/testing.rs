@@ -209,7 +209,7 @@ pub fn good_keyless_facts() -> Facts {
 pub fn attested_facts() -> Facts {
     let mut facts = good_facts();
     let mut by_key = attested(SignedBy::Key(SignerName(KEY.into())));
-    by_key.proven = Proven { logged: true, times: Some((at("13:41"), at("13:41"))) };
+    by_key.proven = Proven { logged: true, unread: false, times: Some((at("13:41"), at("13:41"))) };
     facts.provenance = Looked::Found(vec![by_key]);
     facts.previous_base = Looked::Found(PreviousBase {
         release: "v1.8.1".into(),
@@ -223,7 +223,7 @@ pub fn attested_keyless_facts() -> Facts {
     let Facts { previous_base, .. } = attested_facts();
     let mut facts = good_keyless_facts();
     let mut by_pipeline = attested(SignedBy::Keyless(Box::new(identity())));
-    by_pipeline.proven = Proven { logged: true, times: Some((at("13:41"), at("13:41"))) };
+    by_pipeline.proven = Proven { logged: true, unread: false, times: Some((at("13:41"), at("13:41"))) };
     facts.provenance = Looked::Found(vec![by_pipeline]);
     facts.previous_base = previous_base;
     facts

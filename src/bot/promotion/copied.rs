@@ -65,7 +65,7 @@ impl Bot {
         let about = About::Image { digest: image.digest, tag: Some(promotion.release.clone()) };
         let question = Question { image: copy, about, ..judged.subject.question.clone() };
         let facts = Box::pin(self.looks.collect(&question, Timestamp::now(), self)).await;
-        let there = judge(&facts, &rule.policy);
+        let there = judge(&facts, rule.demands(Some(&promotion.environment.name)).1);
         match OF_EVIDENCE.iter().find_map(|check| lacks(judged, &there, *check)) {
             None => Ok(()),
             Some(finding) if finding.outcome == CheckOutcome::CouldNotCheck => {

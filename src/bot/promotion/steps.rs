@@ -55,7 +55,7 @@ impl Bot {
             let (promotion, act) = (&run.standing.promotion, &run.standing.steps[step].act);
             let place = Place { project: &promotion.project, promotion: &promotion.id, environment: &environment, step };
             let doing = Doing { clearances: &clearances, place, act, began_before };
-            match self.act(rule, promotion, decided, doing).await? {
+            match self.act(rule, promotion, &decided, doing).await? {
                 Ok(left) => {
                     // A fact, whoever else wrote meanwhile.
                     let did = PromotionEvent::Did { step, left };

@@ -204,12 +204,16 @@ fn only_provenance_is_taken_from_what_was_judged() {
     let judged = |predicate_type: &str, statement: &str| Judged {
         content: Content::Attestation { predicate_type: predicate_type.into(), statement: statement.as_bytes().to_vec() },
         state: SignatureState::NotOurs { hint: None },
-        logged: Logged { logged: true, signed_at: Some(moment(1)), latest: Some(moment(2)), log_index: None },
+        logged: Logged { logged: true, unread: false, signed_at: Some(moment(1)), latest: Some(moment(2)), log_index: None },
     };
     let text = l3_statement().to_string();
     let found = attested(judged(PredicateType::SlsaV1.uri(), &text), AttestedAt::Gitlab).unwrap();
     assert_eq!((found.state, found.says.is_some()), (SignatureState::NotOurs { hint: None }, true));
-    assert_eq!(found.proven, Proven { logged: true, times: Some((moment(1), moment(2))) }, "what is proven goes to the verdict whole");
+    assert_eq!(
+        found.proven,
+        Proven { logged: true, unread: false, times: Some((moment(1), moment(2))) },
+        "what is proven goes to the verdict whole"
+    );
     let broken = attested(judged(PredicateType::SlsaV1.uri(), "{}"), AttestedAt::Gitlab).unwrap();
     assert!(matches!((broken.state, broken.says), (SignatureState::Unreadable { .. }, None)));
     assert_eq!(broken.proven, Proven::default());

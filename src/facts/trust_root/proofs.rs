@@ -10,10 +10,10 @@ use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::SubjectKeyIdentifier;
 use x509_tsp::TimeStampResp;
 
-use super::roots::in_words;
 use super::{TrustRoot, restate};
 use crate::facts::sigstore::json::short;
 use crate::model::Timestamp;
+use crate::model::moment::span;
 
 impl TrustRoot {
     /// Verifies a Rekor v1 log's promise (SET) over an entry of any kind, by a key of this root that was valid at the entry's time.
@@ -88,7 +88,7 @@ impl TrustRoot {
         if windows.is_empty() || !windows.iter().all(ended) {
             return None;
         }
-        let age = self.newest().map(|newest| format!("; its newest key is {} old", in_words(Timestamp::now().duration_since(newest))));
+        let age = self.newest().map(|newest| format!("; its newest key is {} old", span(Timestamp::now().duration_since(newest))));
         Some(format!("the trust root names no {what} whose time had not ended at {time}{}", age.unwrap_or_default()))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::phrase::Phrase;
 use super::super::story::time;
 use super::super::template::Values;
-use super::super::{Audience, Explained, Links, Words, codes, safe};
+use super::super::{Audience, Links, Words, codes, safe};
 use super::{Steps, command, not_done, recorded, recorded_without, verb};
 use crate::model::environment::Action;
 use crate::model::promotion::{Act, Direction, Ending, Promotion, Standing};

@@ -191,12 +191,12 @@ fn what_is_found_to_run_is_said_instead_of_what_was_promoted() {
     for (what, standing) in [("an image", one(0)), ("no tag", one(1)), ("a commit", one(2)), ("all of it", drifted(&usual()))] {
         let production = production(&usual());
         let status = EnvironmentStatus { environment: &production, runs: Some(standing), open: None };
-        say(&format!("status, {what}"), words.environments(&[status], &Looked::Absent, now()));
+        say(&format!("status, {what}"), words.environments(&[status], &Looked::Absent, now(), &links()));
     }
     say("preview", Scene { runs: Some(drifted(&usual())), ..scene(Stage::DryRun, vec![]) }.say(&words));
     say("refusal", Scene { runs: Some(one(0)), ..scene(Stage::Refused, vec![bar("CS-RIGHTS")]) }.say(&words));
-    say("stopped", words.promotion_end(&of_release(stopped("CS-CHANGED", 0)), Some(&one(0)), Audience::Members));
-    say("stopped midway", words.promotion_end(&of_release(stopped("CS-STEP", 1)), Some(&one(0)), Audience::Members));
+    say("stopped", words.promotion_end(&of_release(stopped("CS-CHANGED", 0)), Some(&one(0)), Audience::Members, &links()));
+    say("stopped midway", words.promotion_end(&of_release(stopped("CS-STEP", 1)), Some(&one(0)), Audience::Members, &links()));
     let [_, mut there] = history(&usual());
     let arrived = arrived(&usual(), there.environment.clone(), "v1.8.2", (digest(), "2026-05-04T11:10:00Z"));
     there.runs = vec![Standing { drift: one(0).drift, ..arrived }];

@@ -43,7 +43,7 @@ pub fn weigh(proven: Proven, signer: &TrustedSigner, facts: &Facts, policy: &Pol
         match (times, passed_before(since, facts)) {
             (None, Looked::Found(())) => {}
             (None, Looked::Unreachable(why)) => return Standing::CouldNot(why),
-            (None, Looked::Absent) if signature.proven.unread => return Standing::CouldNot(unread()),
+            (None, Looked::Absent) if proven.unread => return Standing::CouldNot(unread()),
             (None, Looked::Absent) | (Some(_), _) => {
                 let pipeline = facts.pipeline.found().map(|pipeline| pipeline.id);
                 return Standing::Refused(KeyFault::Retired { since, pipeline });

@@ -79,7 +79,7 @@ fn provenance_in_no_log_does_not_count_where_one_is_demanded() {
 /// Whoever has the key may have signed long after the build. Policy that demands a log is not content with that; any other is warned.
 #[test]
 fn provenance_of_no_proven_time_warns_and_where_a_log_is_demanded_blocks() {
-    let timeless = |logged: bool| by_key(|f| held(f).proven = Proven { logged, times: None });
+    let timeless = |logged: bool| by_key(|f| held(f).proven = Proven { logged, unread: false, times: None });
     for provenance in [Demand::Required, Demand::Warned] {
         let verdict = passed_under(&Policy { provenance, ..strict_policy() }, &timeless(false));
         let (outcome, _, found) = said(&verdict, Check::Provenance);

@@ -76,7 +76,7 @@ fn keyless_with(change: impl FnOnce(&mut Facts)) -> Facts {
 
 /// What is proven of something signed: its earliest and its latest time, by a log; without a time, nothing.
 fn proven(times: Option<(&str, &str)>) -> Proven {
-    Proven { logged: times.is_some(), times: times.map(|(earliest, latest)| (at(earliest), at(latest))) }
+    Proven { logged: times.is_some(), unread: false, times: times.map(|(earliest, latest)| (at(earliest), at(latest))) }
 }
 
 /// What the one finding of a check says.
