@@ -129,7 +129,7 @@ impl Kept {
                 Some(Missing::Other(reason)) => (WhyKind::Down, reason.as_str()),
                 None => (WhyKind::Down, "it was never fetched"),
             };
-            let age = state.refreshed.map(|at| format!("; it was refreshed {} ago", in_words(now.duration_since(at)))).unwrap_or_default();
+            let age = state.refreshed.map(|at| format!("; it was refreshed {} ago", span(now.duration_since(at)))).unwrap_or_default();
             return Err(Why::new(Service::TrustRoot, kind, format!("no trust root from {}: {fault}{age}", self.settings.url)));
         };
         let age = now.duration_since(current.refreshed);
