@@ -111,7 +111,7 @@ async fn a_new_pipeline_on_the_tag_that_is_protected_now_passes() {
 /// two tags. Our own record knows that this digest was made of another commit.
 #[tokio::test]
 async fn an_older_signed_image_is_not_passed_off_as_a_new_release() {
-    let stage = Stage::configured(Signing::LegacyKey, "[policy]\ndigest_file = \"off\"\n").await;
+    let stage = Stage::configured(Signing::LegacyKey, "[policy]\ndigest_file = \"off\"\nbuilt_by = \"commit-tag\"\n").await;
     let (_, old) = stage.shop.release(TAG).unwrap();
     assert_eq!(stage.release(TAG).await.outcome, Outcome::Passed);
     let commit = stage.shop.gitlab.world().push_commit(stage.shop.project, "main", stage.shop.rita, "Fix the hole");

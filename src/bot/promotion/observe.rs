@@ -25,11 +25,6 @@ impl Bot {
         let Some(standing) = self.runs(project, environment).await? else { return Ok(Handled::Done) };
         let mut found = self.moved_tags(&standing).await?;
         found.extend(self.deployed_since(&standing).await?);
-        let left = match standing.promoted_at() {
-            Some(since) => self.left_since(project, environment, since).await?,
-            None => vec![],
-        };
-        found.retain(|(running, _)| !matches!(running, Running::Image { image } if left.contains(&image.digest)));
         let now = Timestamp::now();
         if let Some(news) = self.ledger.record_drift(&standing.promotion.id, &found, now).await? {
             log(&standing.promotion, &news, now);
@@ -60,7 +55,12 @@ impl Bot {
         let promotion = &standing.promotion;
         let (Some(at), Some((_, first))) = (standing.promoted_at(), promotion.images.first()) else { return Ok(Handled::Done) };
         let mut words = vec![];
+        let left = self.left_since(&promotion.project, &promotion.environment.name, at).await?;
         for Drift { found, instead_of, since } in &standing.drift {
+            if matches!(found, Running::Image { image } if left.contains(&image.digest)) {
+                // It is on record, and said wherever it is said what runs; the thread of the promotion that left it tells why.
+                continue;
+            }
             let what = found.to_string();
             // A thing that comes back after it was gone is another drift.
             let about = format!("drift/{since}/{}", Digest::of(what.as_bytes()).hex());

@@ -168,7 +168,7 @@ async fn a_deployment_past_the_bot_is_told_as_drift() {
     world.settled().await;
     assert_eq!(world.replies(asked).iter().filter(|reply| reply.contains("CS-DRIFT")).count(), 1);
     let status = world.says_as(world.rita, "/countersign status staging");
-    assert!(world.replied(status, "instead of `v1.8.2`").await.contains("| `main` at commit `"), "{:?}", world.replies(status));
+    assert!(world.replied(status, "instead of [`v1.8.2`]").await.contains("| `main` at commit `"), "{:?}", world.replies(status));
 }
 
 /// A release of another commit.
