@@ -23,7 +23,7 @@ impl Gitlab {
     }
 
     async fn read_provenance_bundles(&self, project: ProjectId, subject: &Digest) -> Result<Vec<Vec<u8>>, CallError> {
-        let mut listed: Vec<wire::Attestation> = self.client.all(endpoints::attestations(project, subject)).await?;
+        let mut listed: Vec<wire::Attestation> = self.client.one(endpoints::attestations(project, subject)).await?;
         if listed.iter().any(|held| held.subject_digest != subject.hex()) {
             return Err(wire::odd("an attestation of another subject than the one asked for"));
         }
